@@ -1,0 +1,118 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: no promise is made to other users.
+
+"""Python environments that equal their requirement files, by uv."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._uv_lock import UV_LOCK
+
+UV_VERSION = re.search(r"^uv==(\S+)", UV_LOCK, re.MULTILINE).group(1)
+
+
+class UvError(Exception):
+    """A command failed; the text says which one and why."""
+
+
+def _environment(ca_file, cache_dir):
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV"))}
+    # Only what the options say counts, not a configuration that lies on the machine.
+    env.update(UV_NO_CONFIG="1", UV_PYTHON_DOWNLOADS="never", PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    if ca_file:
+        env.update(SSL_CERT_FILE=ca_file, PIP_CERT=ca_file)
+    if cache_dir:
+        env["UV_CACHE_DIR"] = cache_dir
+    return env
+
+
+class UvVenv:
+    """One environment: its folder, what has to be in it, and where packages come from."""
+
+    def __init__(self, path, requirements, python, uv_dir, require_hashes=True, ca_file=None, index_url=None, find_links=None, offline=False, cache_dir=None):
+        self.path = path
+        self.requirements = requirements
+        self.python = python
+        self.uv_dir = uv_dir
+        self.require_hashes = require_hashes
+        self.index_url = index_url
+        self.find_links = find_links
+        self.offline = offline
+        self.env = _environment(ca_file, cache_dir)
+
+    def _run(self, what, argv):
+        try:
+            done = subprocess.run(argv, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        except OSError as exc:
+            raise UvError(f"Failed to {what}: {exc}") from exc
+        if done.returncode:
+            raise UvError(f"Failed to {what} (exit status {done.returncode}): {(done.stderr or done.stdout).strip()}")
+        return done.stdout + done.stderr
+
+    def _sources(self):
+        argv = []
+        if self.index_url:
+            argv += ["--index-url", self.index_url]
+        if self.offline:
+            argv += ["--no-index"]
+        if self.find_links:
+            argv += ["--find-links", self.find_links]
+        return argv
+
+    @property
+    def uv(self):
+        return os.path.join(self.uv_dir, "bin", "uv")
+
+    @property
+    def venv_python(self):
+        return os.path.join(self.path, "bin", "python")
+
+    def exists(self):
+        return os.path.exists(self.venv_python)
+
+    def uv_installed(self):
+        return os.path.exists(self.uv) and self._run("ask uv for its version", [self.uv, "--version"]).split()[1:2] == [UV_VERSION]
+
+    def install_uv(self):
+        """Put the pinned uv into its own environment, by the Python's own venv and pip."""
+        self._run(f"make an environment in {self.uv_dir} (does this Python have its venv package?)", [self.python, "-m", "venv", "--clear", self.uv_dir])
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as lock:
+            lock.write(UV_LOCK)
+            lock.flush()
+            self._run("install uv", [os.path.join(self.uv_dir, "bin", "pip"), "install", "--quiet", "--require-hashes", "-r", lock.name, *self._sources()])
+
+    def _sync_argv(self, *extra):
+        argv = [self.uv, "pip", "sync", "--python", self.venv_python, "--link-mode", "copy", "--compile-bytecode", "--allow-empty-requirements"]
+        if self.require_hashes:
+            argv.append("--require-hashes")
+        if self.offline:
+            argv.append("--offline")
+        return [*argv, *self._sources(), *extra, *self.requirements]
+
+    def pending(self):
+        """The lines in which uv says what it would install and remove."""
+        output = self._run("compare the environment with its requirements", self._sync_argv("--dry-run"))
+        return [line.strip() for line in output.splitlines() if re.match(r"\s*[-+~] ", line)]
+
+    def create(self):
+        """Make the environment in full, or leave nothing."""
+        try:
+            self._run("create the environment", [self.uv, "venv", "--python", self.python, "--allow-existing", self.path])
+            self.sync()
+        except UvError:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def sync(self):
+        self._run("install the requirements", self._sync_argv())
+
+    def remove(self):
+        shutil.rmtree(self.path)

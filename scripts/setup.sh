@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Sets up what the tests and the demo need, each part only where it is missing: the Python tools, a Docker engine,
+# the test images, an S3 server binary.
+# Usage: scripts/setup.sh [venv] [docker] [images] [s3]       (default: all of them)
+. "$(dirname "$0")/lib.sh"
+
+usable_python() {
+  "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+# The newest Python that is there: 3.12 and 3.13 get ansible-core 2.21, 3.11 gets 2.19.
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-} python3.13 "$HOME"/.pyenv/versions/3.13*/bin/python python3.12 \
+    "$HOME"/.pyenv/versions/3.12*/bin/python python3.11 python3; do
+    if usable_python "$candidate"; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+setup_venv() {
+  local lock=$ROOT/requirements/dev.txt stamp=$VENV/.installed python
+  if [ -e "$stamp" ] && cmp -s "$lock" "$stamp"; then return; fi
+  python=$(find_python) || {
+    apt_install python3-venv
+    python=$(find_python) || die "Python 3.11, 3.12 or 3.13 is needed; set PYTHON=/path/to/python3"
+  }
+  timed "Python tools with $("$python" -V)" install_venv "$python" "$lock"
+  cp "$lock" "$stamp"
+}
+
+install_venv() {
+  "$1" -m venv --clear "$VENV"
+  "$VENV/bin/pip" install --quiet --require-hashes --requirement "$ROOT/requirements/uv.txt"
+  "$VENV/bin/uv" pip sync --quiet --python "$VENV/bin/python" --require-hashes --compile-bytecode "$2"
+}
+
+setup_docker() {
+  if docker info >/dev/null 2>&1; then return; fi
+  say "no Docker engine answers: installing and starting Debian's docker.io"
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "root or sudo is needed to install a Docker engine; or start yours"
+  if ! command -v dockerd >/dev/null; then apt_install docker.io iptables; fi
+  if [ -d /run/systemd/system ]; then
+    as_root systemctl start docker
+  else
+    as_root sh -c 'setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &'
+  fi
+  local i
+  for i in $(seq 60); do
+    if as_root docker info >/dev/null 2>&1; then break; fi
+    [ "$i" -lt 60 ] || die "the Docker engine did not start; see /var/log/dockerd.log"
+    sleep 1
+  done
+  docker info >/dev/null 2>&1 || die "the Docker engine runs, but $(id -un) may not use it: add the user to the group docker"
+}
+
+# Our image for one distribution, built on the official base image, or on a debootstrap where no registry answers.
+setup_image() {
+  local distro=$1 suite=$2 image base tag
+  tag=$(sha256sum "$ROOT/tests/images/Dockerfile" | cut -c1-12)
+  image=$IMAGE_PREFIX:${distro/:/}
+  if [ "$(docker image inspect --format '{{ index .Config.Labels "definition" }}' "$image" 2>/dev/null)" = "$tag" ]; then return; fi
+  base=$distro
+  if ! timeout 120 docker pull --quiet "$distro" >/dev/null 2>&1; then
+    base=$IMAGE_PREFIX-base:${distro/:/}
+    docker image inspect "$base" >/dev/null 2>&1 || timed "no image registry answers: debootstrap of $suite" debootstrap_image "$suite" "$base"
+  fi
+  timed "test image $image" build_image "$image" "$base" "$tag"
+}
+
+build_image() {
+  # The builder of old engines needs no plug-in; new ones have buildx.
+  local buildkit=1
+  docker buildx version >/dev/null 2>&1 || buildkit=0
+  mkdir -p "$ROOT/.build"
+  DOCKER_BUILDKIT=$buildkit docker build --network host --build-arg "BASE=$2" --label "definition=$3" --tag "$1" "$ROOT/tests/images" \
+    >"$ROOT/.build/image.log" 2>&1 || die "the image could not be built; see .build/image.log"
+}
+
+debootstrap_image() {
+  local suite=$1 image=$2 target mirror=http://deb.debian.org/debian
+  command -v debootstrap >/dev/null || apt_install debootstrap
+  target=$(mktemp -d)
+  mkdir -p "$ROOT/.build"
+  as_root debootstrap --variant=minbase "$suite" "$target" "$mirror" >"$ROOT/.build/debootstrap.log" 2>&1 ||
+    die "debootstrap failed; see .build/debootstrap.log"
+  printf 'deb %s %s main\n' "$mirror" "$suite" "$mirror" "$suite-updates" http://deb.debian.org/debian-security "$suite-security" |
+    as_root tee "$target/etc/apt/sources.list" >/dev/null
+  as_root tar -C "$target" -c . | docker import - "$image" >/dev/null
+  as_root rm -rf "$target"
+}
+
+setup_images() {
+  setup_image debian:12 bookworm
+  setup_image debian:13 trixie
+}
+
+# A real S3 server for the containers: the role's own default, by checksum, where the download answers; else MinIO from source.
+setup_s3() {
+  local target=$CACHE/s3-server
+  if [ -x "$target" ]; then return; fi
+  mkdir -p "$CACHE"
+  timed "S3 server binary" install_s3 "$target"
+}
+
+install_s3() {
+  local target=$1 work
+  work=$(mktemp -d)
+  if "$VENV/bin/python" "$ROOT/scripts/s3_download.py" "$work/silo" 2>"$work/download.log"; then
+    install -m 0755 "$work/silo" "$target"
+  else
+    say "the release download does not answer ($(tail -n 1 "$work/download.log")): building MinIO from source"
+    command -v go >/dev/null || apt_install golang-go
+    CGO_ENABLED=0 GOBIN=$work/bin go install -trimpath -ldflags "-s -w" \
+      github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; die "the S3 server could not be built"; }
+    install -m 0755 "$work/bin/minio" "$target"
+  fi
+  rm -rf "$work"
+}
+
+mkdir -p "$CACHE/uv"
+for part in ${*:-venv docker images s3}; do
+  "setup_$part"
+done
