@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._uv_lock import UV_LOCK
@@ -24,9 +23,9 @@ class UvError(Exception):
 
 
 def _environment(ca_file, cache_dir):
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV"))}
+    """What is added to the environment of every command."""
     # Only what the options say counts, not a configuration that lies on the machine.
-    env.update(UV_NO_CONFIG="1", UV_PYTHON_DOWNLOADS="never", PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    env = {"UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     if ca_file:
         env.update(SSL_CERT_FILE=ca_file, PIP_CERT=ca_file)
     if cache_dir:
@@ -37,7 +36,21 @@ def _environment(ca_file, cache_dir):
 class UvVenv:
     """One environment: its folder, what has to be in it, and where packages come from."""
 
-    def __init__(self, path, requirements, python, uv_dir, require_hashes=True, ca_file=None, index_url=None, find_links=None, offline=False, cache_dir=None):
+    def __init__(
+        self,
+        run_command,
+        path,
+        requirements,
+        python,
+        uv_dir,
+        require_hashes=True,
+        ca_file=None,
+        index_url=None,
+        find_links=None,
+        offline=False,
+        cache_dir=None,
+    ):
+        self.run_command = run_command
         self.path = path
         self.requirements = requirements
         self.python = python
@@ -49,13 +62,11 @@ class UvVenv:
         self.env = _environment(ca_file, cache_dir)
 
     def _run(self, what, argv):
-        try:
-            done = subprocess.run(argv, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        except OSError as exc:
-            raise UvError(f"Failed to {what}: {exc}") from exc
-        if done.returncode:
-            raise UvError(f"Failed to {what} (exit status {done.returncode}): {(done.stderr or done.stdout).strip()}")
-        return done.stdout + done.stderr
+        """Run a command by run_command(argv, environ_update=...) -> (status, output, errors), as AnsibleModule has it."""
+        status, output, errors = self.run_command(argv, environ_update=self.env)
+        if status:
+            raise UvError(f"Failed to {what} (exit status {status}): {(errors or output).strip()}")
+        return output + errors
 
     def _sources(self):
         argv = []
@@ -115,4 +126,5 @@ class UvVenv:
         self._run("install the requirements", self._sync_argv())
 
     def remove(self):
+        """Remove the environment's folder."""
         shutil.rmtree(self.path)

@@ -83,6 +83,7 @@ packages:
   sample: ["+ mlflow==3.17.2"]
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -126,7 +127,9 @@ def main() -> t.NoReturn:
     )
     options = dict(module.params)
     state = options.pop("state")
-    venv = UvVenv(**options)
+    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV"))]:
+        del os.environ[name]
+    venv = UvVenv(module.run_command, **options)
     try:
         if state == "absent":
             changed = venv.exists()

@@ -1,0 +1,38 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-clean test lint units sanity molecule lock docs build clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## The whole site on one local container, proven by a smoke test
+	@scripts/demo.sh up
+
+demo-clean: ## Remove the demo's container and files
+	@scripts/demo.sh clean
+
+test: ## Everything: lint, sanity, unit tests, all Molecule scenarios
+	@scripts/setup.sh
+	@.venv/bin/python scripts/test.py
+
+lint units sanity: ## Only that part of the tests
+	@scripts/setup.sh venv
+	@.venv/bin/python scripts/test.py $@
+
+molecule: ## One scenario: make molecule S=postgres
+	@scripts/setup.sh
+	@.venv/bin/python scripts/test.py $(S)
+
+lock: ## Write the lock files anew from their .in files
+	@scripts/setup.sh venv
+	@scripts/lock.sh
+
+docs: ## Write the variable tables of the roles' READMEs
+	@scripts/setup.sh venv
+	@.venv/bin/python scripts/role_docs.py
+
+build: ## The tarball for Galaxy
+	@scripts/setup.sh venv
+	@.venv/bin/ansible-galaxy collection build --force
+
+clean: demo-clean ## Remove what the targets made in this checkout
+	@rm -rf .ansible .build .venv

@@ -1,0 +1,164 @@
+"""The site as its users and its attackers see it."""
+
+import os
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+REQUEST = """
+import os, requests
+url = os.environ["MLFLOW_TRACKING_URI"]
+login = (os.environ["MLFLOW_TRACKING_USERNAME"].encode(), os.environ["MLFLOW_TRACKING_PASSWORD"].encode())
+api = url + "/api/2.0/mlflow/experiments/get?experiment_id=0"
+options = dict(verify="/root/ca.crt", timeout=30, allow_redirects=False)
+"""
+
+
+def test_client_logs_a_run_and_moves_artifacts(client):
+    """From a machine that cannot reach the store: a download by presigned URL would hang."""
+    output = client(
+        """
+import hashlib, os, pathlib, mlflow
+source = pathlib.Path("/tmp/up ü.bin"); source.write_bytes(os.urandom(20 * 2**20))
+mlflow.set_experiment("site")
+with mlflow.start_run() as run:
+    mlflow.log_param("alpha", 0.5); mlflow.log_metric("rmse", 0.25); mlflow.log_artifact(source, "some/where")
+down = pathlib.Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="some/where/up ü.bin"))
+assert hashlib.sha256(down.read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
+(found,) = mlflow.search_runs(experiment_names=["site"], filter_string=f"attributes.run_id = '{run.info.run_id}'", output_format="list")
+print("metric", found.data.metrics["rmse"], "param", found.data.params["alpha"])
+"""
+    ).stdout
+    assert "metric 0.25 param 0.5" in output
+
+
+def test_wrong_password_is_refused(client):
+    output = client(REQUEST + "print(requests.get(api, auth=login, **options).status_code, requests.get(api, **options).status_code)", password="wrong").stdout
+    assert output.split() == ["401", "401"]
+
+
+def test_right_password_is_accepted(client):
+    assert client(REQUEST + "print(requests.get(api, auth=login, **options).status_code)").stdout.split() == ["200"]
+
+
+def test_wrong_host_is_refused(client):
+    code = "print(requests.get(api, auth=login, headers={'Host': 'evil.example.com'}, **options).status_code)"
+    assert client(REQUEST + code).stdout.split() == ["403"]
+
+
+def test_plain_http_is_redirected(client):
+    code = "answer = requests.get(api.replace('https', 'http', 1), **options); print(answer.status_code, answer.headers['Location'] == api)"
+    status, same = client(REQUEST + code).stdout.split()
+    assert status in ("301", "308")
+    assert same == "True"
+
+
+@pytest.mark.parametrize(("group", "port"), [("minio", 9000), ("postgres", 5432)])
+def test_client_cannot_reach_what_is_behind_the_front(client, groups, group, port):
+    code = f"import socket; socket.create_connection(({groups[group][0]!r}, {port}), timeout=5)"
+    done = client(code, check=False)
+    assert done.returncode != 0
+    assert any(word in done.stderr for word in ("gaierror", "TimeoutError", "ConnectionRefusedError", "No route")), done.stderr
+
+
+def test_database_refuses_plain_connections(groups, execute, secrets):
+    """From the MLflow host, where TLS works: the login with sslmode=disable does not."""
+    code = """
+import os, psycopg2, sys
+host, mode = sys.argv[1:]
+psycopg2.connect(host=host, dbname="mlflow", user="mlflow", password=os.environ["DB_PASSWORD"], sslmode=mode)
+"""
+    (app,), (database,) = groups["mlflow_server"], groups["postgres"]
+    env = {"DB_PASSWORD": secrets["vault_postgres_mlflow_password"]}
+    argv = (app, "/opt/mlflow/current/bin/python", "-", execute(database, "hostname", "-I").stdout.split()[0])
+    if app == database:
+        pytest.skip("all in one: the database listens on loopback only")
+    execute(*argv, "require", stdin=code, env=env)
+    done = execute(*argv, "disable", stdin=code, env=env, check=False)
+    assert "no encryption" in done.stderr
+
+
+@pytest.mark.parametrize(("group", "unit"), [("minio", "minio"), ("mlflow_server", "mlflow"), ("nginx_tls", "nginx")])
+def test_units_are_sandboxed(groups, execute, group, unit):
+    """A write to /etc is refused in the unit's own view of the file system."""
+    (host,) = groups[group]
+    pid = execute(host, "systemctl", "show", "--value", "--property", "MainPID", unit).stdout.strip()
+    assert pid != "0"
+    done = execute(host, "nsenter", "--target", pid, "--mount", "touch", "/etc/escaped", check=False)
+    assert "Read-only file system" in done.stderr
+
+
+def test_server_memory(groups, execute):
+    """Two workers with the default settings: the sum of their proportional set sizes, in MB."""
+    (host,) = groups["mlflow_server"]
+    code = """
+import pathlib, subprocess, re
+unit = subprocess.run(["systemctl", "show", "--value", "--property", "ControlGroup", "mlflow"], capture_output=True, text=True).stdout.strip()
+procs = next(path for path in pathlib.Path("/sys/fs/cgroup").glob("**" + unit + "/cgroup.procs"))
+pids = procs.read_text().split()
+total = sum(int(re.search(r"^Pss:\\s+(\\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]) for pid in pids)
+print(len(pids), total // 1000)
+"""
+    count, megabytes = map(int, execute(host, "python3", "-", stdin=code).stdout.split())
+    print(f"MLflow: {count} processes, PSS {megabytes} MB")
+    assert count >= 3
+    assert 100 < megabytes <= 700
+
+
+def spellings(secret):
+    """A secret as it is, and percent-encoded as in URIs."""
+    return {secret, urllib.parse.quote(secret, safe=""), urllib.parse.quote(secret), urllib.parse.quote_plus(secret)}
+
+
+def test_no_secret_is_in_the_open(servers, execute, secrets):
+    """Not in a command line, nor in the journal, nor in a file that everybody may read."""
+    code = """
+import json, os, pathlib, subprocess, sys
+needles = [needle.encode() for needle in json.load(sys.stdin)]
+places = {"journal": subprocess.run(["journalctl", "--no-pager", "--all"], capture_output=True).stdout}
+assert len(places["journal"]) > 1000
+own = str(os.getpid())
+for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if path.parent.name != own:
+        try: places[str(path)] = path.read_bytes()
+        except OSError: pass
+for top in ("/etc", "/opt/mlflow", "/opt/minio", "/run", "/tmp", "/var/lib", "/var/log", "/root", "/home"):
+    for folder, names, files in os.walk(top):
+        names[:] = [name for name in names if name not in ("site-packages", "dpkg", "lists", "archives")]
+        if not os.stat(folder).st_mode & 0o001: names[:] = []; continue
+        for name in files:
+            path = os.path.join(folder, name)
+            try:
+                state = os.lstat(path)
+                if os.path.isfile(path) and not os.path.islink(path) and state.st_mode & 0o004 and state.st_size < 10**7:
+                    places[path] = pathlib.Path(path).read_bytes()
+            except OSError: pass
+print(len(places), [place for place, content in places.items() if any(needle in content for needle in needles)])
+"""
+    import json
+
+    needles = sorted(set().union(*(spellings(value) for value in secrets.values())))
+    for host in servers:
+        count, found = execute(host, "python3", "-c", code, stdin=json.dumps(needles)).stdout.split(maxsplit=1)
+        assert int(count) > 100
+        assert found.strip() == "[]", f"{host}: {found}"
+
+
+def test_no_secret_is_in_the_output_of_ansible(secrets):
+    log = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "ansible.log").read_text()
+    assert "TASK [mlops.mlflow.mlflow_server : " in log
+    for name, value in secrets.items():
+        for spelling in spellings(value) | {value.replace("\\", "\\\\").replace('"', '\\"')}:
+            assert spelling not in log, f"{name} is in Ansible's output"
+
+
+def test_store_refuses_anonymous_access(groups, execute):
+    (host,) = groups["mlflow_server"]
+    code = """
+import os, ssl, sys, urllib.request, urllib.error
+endpoint = next(line.split("=", 1)[1].strip().strip('"') for line in open("/etc/mlflow/mlflow.env") if line.startswith("MLFLOW_S3_ENDPOINT_URL="))
+try: urllib.request.urlopen(endpoint + "/mlflow/", context=ssl._create_unverified_context(), timeout=10); print(200)
+except urllib.error.HTTPError as error: print(error.code)
+"""
+    assert execute(host, "python3", "-", stdin=code).stdout.strip() == "403"

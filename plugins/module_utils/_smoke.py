@@ -1,0 +1,168 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: no promise is made to other users.
+
+"""What a user does with a tracking server, done once through the public URL with MLflow's own client."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import tempfile
+import time
+import typing as t
+import uuid
+
+
+class SmokeError(Exception):
+    """A step failed; the text names the step and the cause."""
+
+
+class _TimeLimitError(Exception):
+    pass
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: int) -> t.Iterator[None]:
+    def expire(signum: int, frame: object) -> t.NoReturn:
+        raise _TimeLimitError(f"not finished within {seconds} s")
+
+    previous = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def configure_client(uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int) -> None:
+    """Set up MLflow's client by its environment. To be called before MLflow is imported."""
+    os.environ.update(MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_TIMEOUT=str(timeout), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_DISABLE_TELEMETRY="true")
+    if username is not None and password is not None:
+        os.environ.update(MLFLOW_TRACKING_USERNAME=username, MLFLOW_TRACKING_PASSWORD=password)
+    if ca_file:
+        os.environ.update(MLFLOW_TRACKING_SERVER_CERT_PATH=ca_file, REQUESTS_CA_BUNDLE=ca_file)
+    for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_INSECURE_TLS"):
+        os.environ.pop(name, None)
+
+
+class SmokeTest:
+    """Runs the steps, each within a time limit in seconds, and removes what they made."""
+
+    def __init__(self, uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int, artifact_bytes: int) -> None:
+        import mlflow
+        import requests
+
+        self.uri = uri
+        self.auth = (username, password) if username is not None and password is not None else None
+        self.timeout = timeout
+        self.artifact_bytes = artifact_bytes
+        self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.verify = ca_file or True
+        self.name = f"smoke-test-{uuid.uuid4()}"
+        self.seconds: dict[str, float] = {}
+        self._undo: list[tuple[str, t.Callable[[], object]]] = []
+
+    def run(self) -> dict[str, float]:
+        """Do all steps; returns the seconds that each took, by name."""
+        error: SmokeError | None = None
+        steps: list[tuple[str, t.Callable[[], None]]] = [
+            ("login", self.check_login),
+            ("origin", self.check_origin),
+            ("run", self.log_run),
+            ("artifact", self.move_artifact),
+            ("model", self.register_model),
+        ]
+        try:
+            for name, step in steps:
+                self._timed(name, step)
+        except SmokeError as exc:
+            error = exc
+        for name, undo in reversed(self._undo):
+            try:
+                self._timed(name, undo)
+            except SmokeError as exc:
+                error = error or exc
+        if error:
+            raise error
+        return self.seconds
+
+    def _timed(self, name: str, step: t.Callable[[], object]) -> None:
+        start = time.monotonic()
+        try:
+            with _time_limit(self.timeout):
+                step()
+        except Exception as exc:
+            cause = str(exc) if isinstance(exc, (SmokeError, _TimeLimitError)) else f"{type(exc).__name__}: {exc}"
+            raise SmokeError(f"Smoke test of {self.uri} failed at step '{name}': {cause}") from exc
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - start, 3)
+
+    def _request(self, method: str, path: str, auth: tuple[str, str] | None, **options: t.Any) -> t.Any:
+        return self.http.request(method, f"{self.uri}{path}", auth=auth, timeout=self.timeout, **options)
+
+    def check_login(self) -> None:
+        """The API answers over verified TLS with the login, and refuses without it."""
+        path = "/api/2.0/mlflow/experiments/get?experiment_id=0"
+        answer = self._request("GET", path, self.auth)
+        if answer.status_code != 200:
+            raise SmokeError(f"HTTP {answer.status_code} instead of 200: {answer.text[:200]}")
+        if self.auth:
+            for auth in (None, (self.auth[0], f"{self.auth[1]}-wrong")):
+                refused = self._request("GET", path, auth)
+                if refused.status_code != 401:
+                    raise SmokeError(f"HTTP {refused.status_code} instead of 401 {'with a wrong' if auth else 'without a'} password")
+
+    def check_origin(self) -> None:
+        """The browser's own requests pass the cross-origin check."""
+        answer = self._request(
+            "POST", "/ajax-api/2.0/mlflow/runs/search", self.auth, json={"experiment_ids": ["0"], "max_results": 1}, headers={"Origin": self.uri}
+        )
+        if answer.status_code != 200:
+            raise SmokeError(f"HTTP {answer.status_code} for a POST with Origin {self.uri}: {answer.text[:200]}")
+
+    def log_run(self) -> None:
+        """An experiment with a run, a parameter and a metric, read back."""
+        experiment_id = self.client.create_experiment(self.name)
+        self._undo.append(("remove", lambda: self.client.delete_experiment(experiment_id)))
+        self.run_id = self.client.create_run(experiment_id).info.run_id
+        self._undo.append(("remove", lambda: self.client.delete_run(self.run_id)))
+        self.client.log_param(self.run_id, "alpha", "0.5")
+        self.client.log_metric(self.run_id, "rmse", 0.25)
+        run = self.client.get_run(self.run_id)
+        if run.data.params != {"alpha": "0.5"} or run.data.metrics != {"rmse": 0.25}:
+            raise SmokeError(f"the run came back as {run.data.params} {run.data.metrics}")
+
+    def move_artifact(self) -> None:
+        """An artifact up and down, equal by SHA-256."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        content = os.urandom(self.artifact_bytes)
+        with tempfile.TemporaryDirectory() as work:
+            source = os.path.join(work, "smoke.bin")
+            with open(source, "wb") as file:
+                file.write(content)
+            repository = get_artifact_repository(self.client.get_run(self.run_id).info.artifact_uri)
+            self._undo.append(("remove", lambda: repository.delete_artifacts("smoke.bin")))
+            self.client.log_artifact(self.run_id, source)
+            target = os.path.join(work, "down")
+            os.mkdir(target)
+            with open(self.client.download_artifacts(self.run_id, "smoke.bin", target), "rb") as file:
+                returned = file.read()
+        if hashlib.sha256(returned).digest() != hashlib.sha256(content).digest():
+            raise SmokeError(f"the artifact came back different ({len(returned)} of {len(content)} bytes)")
+
+    def register_model(self) -> None:
+        """A registered model with a version."""
+        self.client.create_registered_model(self.name)
+        self._undo.append(("remove", lambda: self.client.delete_registered_model(self.name)))
+        version = self.client.create_model_version(self.name, f"runs:/{self.run_id}/smoke.bin", self.run_id)
+        if self.client.get_model_version(self.name, version.version).run_id != self.run_id:
+            raise SmokeError("the model version does not name its run")

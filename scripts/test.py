@@ -1,0 +1,171 @@
+"""Runs the test steps, Molecule scenarios two at a time, and sums up as `N passed, N failed`.
+
+Usage: scripts/test.py [step ...]     Steps: lint, sanity, units, collection, or the name of a Molecule scenario. All of them without arguments.
+Each step writes .build/logs/<step>.log.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / ".build" / "logs"
+# The longest first, so that two lanes end together.
+SCENARIOS = sorted((path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: ("site" not in name, name))
+LANES = 2
+TAIL_LINES = 60
+
+ENV = {
+    **os.environ,
+    "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+    "ANSIBLE_HOME": str(ROOT / ".ansible"),
+    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+    "MLOPS_CACHE_DIR": os.environ.get("MLOPS_CACHE_DIR", str(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlops-mlflow")),
+    "MOLECULE_GLOB": "molecule/*/molecule.yml",
+    "NO_COLOR": "1",
+}
+
+
+class StepError(Exception):
+    """A command of a step failed."""
+
+
+class Step:
+    """One line of the summary: a name, what to do, and a log."""
+
+    def __init__(self, name: str, action: Callable[[Step], None]) -> None:
+        self.name = name
+        self.action = action
+        self.log = LOGS / f"{name}.log"
+        self.seconds = 0.0
+        self.ok = False
+
+    def call(self, *argv: str | Path, cwd: Path = ROOT, **env: str) -> None:
+        """Run a command with its output in the log."""
+        with self.log.open("a") as log:
+            print("+", *argv, file=log, flush=True)
+            done = subprocess.run([str(arg) for arg in argv], cwd=cwd, env={**ENV, **env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+        if done.returncode:
+            raise StepError(f"{argv[0]} exited with {done.returncode}")
+
+    def run(self) -> None:
+        start = time.monotonic()
+        self.log.write_text("")
+        try:
+            self.action(self)
+            self.ok = True
+        except StepError as exc:
+            with self.log.open("a") as log:
+                print(exc, file=log)
+        self.seconds = time.monotonic() - start
+
+
+def export_collection(target: Path) -> Path:
+    """Copy what git knows to <target>/ansible_collections/mlops/mlflow: ansible-test wants such a path."""
+    root = target / "ansible_collections" / "mlops" / "mlflow"
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ".", ":!collections"], cwd=ROOT, check=True, capture_output=True
+    ).stdout.decode()
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    return root
+
+
+def lint(step: Step) -> None:
+    step.call("yamllint", "--strict", ".")
+    step.call("ruff", "check", ".")
+    step.call("ruff", "format", "--check", ".")
+    step.call("antsibull-changelog", "lint")
+    step.call(ROOT / ".venv/bin/python", ROOT / "scripts/role_docs.py", "--check")
+    step.call("ansible-lint", "--offline", "--strict")
+
+
+def sanity(step: Step) -> None:
+    # ansible-test downloads get-pip for its environments; every supported Python has ensurepip, which does the same without a download.
+    cache = Path.home() / ".ansible/test/cache/get_pip_25_2.py"
+    if not cache.exists():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text("import ensurepip\n\nensurepip.bootstrap()\n")
+    with tempfile.TemporaryDirectory() as work:
+        step.call("ansible-test", "sanity", "--color", "no", "--python", python_version(), cwd=export_collection(Path(work)))
+
+
+def units(step: Step) -> None:
+    with tempfile.TemporaryDirectory() as work:
+        step.call("ansible-test", "units", "--color", "no", "--python", python_version(), cwd=export_collection(Path(work)))
+
+
+def collection(step: Step) -> None:
+    """The tarball that Galaxy would get installs elsewhere, and its site playbook is found by name."""
+    with tempfile.TemporaryDirectory() as work:
+        step.call("ansible-galaxy", "collection", "build", "--output-path", work, ROOT)
+        (tarball,) = Path(work).glob("*.tar.gz")
+        with tarfile.open(tarball) as archive:
+            unwanted = [name for name in archive.getnames() if name.startswith((".venv", ".git/", "collections", ".build", ".demo"))]
+        if unwanted:
+            raise StepError(f"the tarball holds {unwanted[:5]}")
+        env = {"ANSIBLE_COLLECTIONS_PATH": work, "ANSIBLE_CONFIG": os.devnull}
+        step.call("ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", work, tarball, **env)
+        inventory = Path(work) / "inventory"
+        shutil.copytree(ROOT / "inventory.example", inventory)
+        for playbook in ("site", "smoke_test", "uninstall"):
+            step.call("ansible-playbook", f"mlops.mlflow.{playbook}", "-i", inventory, "--syntax-check", cwd=Path(work), **env)
+
+
+def python_version() -> str:
+    return subprocess.run(
+        [ROOT / ".venv/bin/python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def scenario(step: Step) -> None:
+    step.call("molecule", "test", "--scenario-name", step.name)
+
+
+def main(names: list[str]) -> int:
+    quick = {"lint": lint, "sanity": sanity, "units": units, "collection": collection}
+    known = {**quick, **dict.fromkeys(SCENARIOS, scenario)}
+    unknown = set(names) - set(known)
+    if unknown:
+        print(f"unknown steps: {', '.join(sorted(unknown))}; known: {', '.join(known)}", file=sys.stderr)
+        return 2
+    LOGS.mkdir(parents=True, exist_ok=True)
+    steps = [Step(name, known[name]) for name in known if not names or name in names]
+    lock = threading.Lock()
+    done = 0
+
+    def run(step: Step) -> None:
+        nonlocal done
+        with lock:
+            print(f"        {step.name}: started", flush=True)
+        step.run()
+        with lock:
+            done += 1
+            print(f"[{done:2}/{len(steps)}] {step.name}: {'ok' if step.ok else 'FAILED'} ({step.seconds:.0f} s)", flush=True)
+            if not step.ok:
+                tail = step.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+                print("\n".join(f"    | {line}" for line in tail), f"    (all of it: {step.log})", sep="\n", flush=True)
+
+    start = time.monotonic()
+    with ThreadPoolExecutor(LANES) as lanes:
+        list(lanes.map(run, steps))
+    failed = sum(not step.ok for step in steps)
+    print(f"total: {time.monotonic() - start:.0f} s")
+    print(f"{len(steps) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

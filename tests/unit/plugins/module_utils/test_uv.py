@@ -1,0 +1,72 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._uv import UV_VERSION, UvError, UvVenv
+
+
+class Recorder:
+    """Stands in for AnsibleModule.run_command: keeps the calls, gives the answers in turn."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.calls = []
+
+    def __call__(self, argv, environ_update):
+        self.calls.append((argv, environ_update))
+        return self.answers.pop(0)
+
+
+def make(run, tmp_path, **options):
+    defaults = {"path": str(tmp_path / "venv"), "requirements": ["/lock.txt"], "python": "python3", "uv_dir": str(tmp_path / "uv")}
+    return UvVenv(run, **{**defaults, **options})
+
+
+def test_pending_lists_what_uv_would_change(tmp_path):
+    run = Recorder((0, "", "Resolved 2 packages in 1ms\nWould install 1 package\n - six==1.16.0\n + six==1.17.0\n"))
+    assert make(run, tmp_path).pending() == ["- six==1.16.0", "+ six==1.17.0"]
+    assert "--dry-run" in run.calls[0][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, ["--require-hashes"]),
+        ({"index_url": "https://mirror/simple"}, ["--index-url", "https://mirror/simple"]),
+        ({"offline": True, "find_links": "/wheels"}, ["--offline", "--no-index", "--find-links", "/wheels"]),
+    ],
+)
+def test_options_reach_uv(tmp_path, options, words):
+    run = Recorder((0, "", ""))
+    make(run, tmp_path, **options).sync()
+    assert set(words) <= set(run.calls[0][0])
+
+
+def test_hashes_are_checked_unless_told_otherwise(tmp_path):
+    run = Recorder((0, "", ""))
+    make(run, tmp_path, require_hashes=False).sync()
+    assert "--require-hashes" not in run.calls[0][0]
+
+
+def test_environment_carries_ca_and_cache(tmp_path):
+    run = Recorder((0, "", ""))
+    make(run, tmp_path, ca_file="/ca.pem", cache_dir="/cache").sync()
+    env = run.calls[0][1]
+    assert (env["SSL_CERT_FILE"], env["PIP_CERT"], env["UV_CACHE_DIR"]) == ("/ca.pem", "/ca.pem", "/cache")
+
+
+def test_a_failed_creation_leaves_nothing(tmp_path):
+    (tmp_path / "venv").mkdir()
+    with pytest.raises(UvError, match=r"install the requirements.*hash mismatch"):
+        make(Recorder((0, "", ""), (1, "", "hash mismatch")), tmp_path).create()
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(("answer", "installed"), [(f"uv {UV_VERSION} (abc)", True), ("uv 0.0.1", False)])
+def test_another_uv_is_not_ours(tmp_path, answer, installed):
+    (tmp_path / "uv/bin").mkdir(parents=True)
+    (tmp_path / "uv/bin/uv").touch()
+    assert make(Recorder((0, answer, "")), tmp_path).uv_installed() is installed
