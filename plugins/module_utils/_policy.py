@@ -1,0 +1,83 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: no promise is made to other users.
+
+"""Policies in the form in which two of them can be compared, whatever a server made of them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_SETS = ("Action", "NotAction", "Resource", "NotResource")
+_ROOT_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root")
+
+
+class PolicyError(Exception):
+    """The text is not a policy."""
+
+
+def _text(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _values(value):
+    return sorted({_text(item) for item in (value if isinstance(value, list) else [value])})
+
+
+def _principal(value):
+    if value == "*":
+        value = {"AWS": "*"}
+    if not isinstance(value, dict):
+        return value
+    return {kind: sorted({_ROOT_ARN.sub(r"\1", item) for item in _values(names)}) for kind, names in value.items()}
+
+
+def _statement(statement):
+    result = {}
+    for key, value in statement.items():
+        if key in _SETS:
+            result[key] = _values(value)
+        elif key in ("Principal", "NotPrincipal"):
+            result[key] = _principal(value)
+        elif key == "Condition":
+            result[key] = {operator: {name: _values(values) for name, values in (tests or {}).items()} for operator, tests in (value or {}).items()}
+        else:
+            result[key] = value
+    return {key: value for key, value in result.items() if value not in ("", None, {})}
+
+
+def parse(policy):
+    """A policy, given as text or dict, as a dict whose statements are a list. An empty one is {}."""
+    if isinstance(policy, str):
+        try:
+            policy = json.loads(policy) if policy.strip() else {}
+        except ValueError as exc:
+            raise PolicyError(f"The policy is not valid JSON: {exc}") from exc
+    if not policy:
+        return {}
+    if not isinstance(policy, dict):
+        raise PolicyError("The policy must be a dictionary")
+    statements = policy.get("Statement")
+    statements = [statements] if isinstance(statements, dict) else statements
+    if not isinstance(statements, list) or not statements or not all(isinstance(item, dict) for item in statements):
+        raise PolicyError("The policy needs a 'Statement' with at least one statement in it")
+    return {**policy, "Statement": statements}
+
+
+def canonical(policy):
+    """The same for all policies that mean the same: order, single values as lists, duplicates and spelling do not count."""
+    policy = parse(policy)
+    if not policy:
+        return {}
+    result = {("Id" if key == "ID" else key): value for key, value in policy.items() if value not in ("", None)}
+    result.setdefault("Version", "2008-10-17")
+    statements = {}
+    for statement in map(_statement, policy["Statement"]):
+        # MinIO keeps the first of statements that differ in their name alone.
+        meaning = json.dumps({key: value for key, value in statement.items() if key != "Sid"}, sort_keys=True)
+        statements.setdefault(meaning, statement)
+    result["Statement"] = [statements[key] for key in sorted(statements)]
+    return result

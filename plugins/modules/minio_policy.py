@@ -1,0 +1,107 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: minio_policy
+short_description: Manage access policies of a MinIO or Silo server
+version_added: 0.1.0
+description:
+  - Creates, changes and removes access policies through the admin API of the server.
+  - Policies are compared by what they mean, so that the form into which the server rewrites them is no change.
+author:
+  - mlops.mlflow contributors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow._attributes
+  - mlops.mlflow._minio
+options:
+  name:
+    description: Name of the policy.
+    type: str
+    required: true
+  state:
+    description: Whether the policy exists. A policy that is attached to somebody cannot be removed.
+    type: str
+    choices: [present, absent]
+    default: present
+  policy:
+    description: The policy, as a dictionary or as JSON text. Needed with O(state=present).
+    type: json
+seealso:
+  - module: mlops.mlflow.minio_user
+"""
+
+EXAMPLES = r"""
+- name: Let the holder read one bucket
+  mlops.mlflow.minio_policy:
+    endpoint_url: https://s3.example.com:9000
+    login_user: admin
+    login_password: "{{ s3_admin_password }}"
+    name: read-models
+    policy:
+      Version: "2012-10-17"
+      Statement:
+        - Effect: Allow
+          Action: [s3:GetBucketLocation, s3:ListBucket]
+          Resource: arn:aws:s3:::models
+        - Effect: Allow
+          Action: s3:GetObject
+          Resource: arn:aws:s3:::models/*
+"""
+
+RETURN = r"""
+policy:
+  description: The policy as it is now, or would be in check mode, in the form used to compare. Empty when it does not exist.
+  returned: success
+  type: dict
+"""
+
+import json
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import MINIO_IMPORT_ERROR, Admin, MinioError, minio_argument_spec
+from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError, canonical, parse
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            **minio_argument_spec(),
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "policy": {"type": "json"},
+        },
+        required_if=[("state", "present", ["policy"])],
+        supports_check_mode=True,
+    )
+    if MINIO_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("minio"), exception=MINIO_IMPORT_ERROR)
+    name, state = module.params["name"], module.params["state"]
+    try:
+        wanted = parse(module.params["policy"]) if state == "present" else {}
+        if state == "present" and not wanted:
+            module.fail_json(msg=f"The policy {name} is empty: use state=absent to remove it")
+        admin = Admin(**{key: module.params[key] for key in minio_argument_spec()})
+        before, after = canonical(admin.policy(name)), canonical(wanted)
+        changed = before != after
+        if changed and not module.check_mode:
+            if state == "present":
+                admin.put_policy(name, wanted)
+            else:
+                admin.remove_policy(name)
+    except (MinioError, PolicyError) as exc:
+        module.fail_json(msg=str(exc))
+    shown = {"before": _shown(before), "after": _shown(after), "before_header": name, "after_header": name}
+    module.exit_json(changed=changed, policy=after, diff=shown)
+
+
+def _shown(policy: dict) -> str:
+    return json.dumps(policy, indent=2, sort_keys=True) + "\n" if policy else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: minio_user
+short_description: Manage users of a MinIO or Silo server
+version_added: 0.1.0
+description:
+  - Creates, changes and removes users, and keeps the list of their policies exact, through the admin API of the server.
+  - The server does not tell a user's secret. Whether it is the wanted one is found out by using it. That is not possible
+    for a user that is disabled and stays so.
+  - An option that is not given is not touched.
+author:
+  - mlops.mlflow contributors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow._attributes
+  - mlops.mlflow._minio
+options:
+  access_key:
+    description: Name of the user, 3 to 20 characters.
+    type: str
+    required: true
+  secret_key:
+    description: Secret of the user, 8 to 40 characters. Needed to create one.
+    type: str
+  policies:
+    description:
+      - Names of the policies that the user has, these and no others. An empty list takes all of them away.
+      - The server can change them only for a user that is enabled, or about to be.
+    type: list
+    elements: str
+  enabled:
+    description: Whether the user may log in.
+    type: bool
+  state:
+    description: Whether the user exists.
+    type: str
+    choices: [present, absent]
+    default: present
+seealso:
+  - module: mlops.mlflow.minio_policy
+"""
+
+EXAMPLES = r"""
+- name: Give MLflow a key of its own
+  mlops.mlflow.minio_user:
+    endpoint_url: https://s3.example.com:9000
+    login_user: admin
+    login_password: "{{ s3_admin_password }}"
+    access_key: mlflow
+    secret_key: "{{ mlflow_s3_secret_key }}"
+    policies: [mlflow]
+
+- name: Lock a user out
+  mlops.mlflow.minio_user:
+    endpoint_url: https://s3.example.com:9000
+    login_user: admin
+    login_password: "{{ s3_admin_password }}"
+    access_key: intern
+    enabled: false
+"""
+
+RETURN = r"""
+user:
+  description: The user as it is now, or would be in check mode. Empty when it does not exist.
+  returned: success
+  type: dict
+  contains:
+    access_key:
+      description: Name of the user.
+      type: str
+    enabled:
+      description: Whether the user may log in.
+      type: bool
+    policies:
+      description: Names of its policies.
+      type: list
+      elements: str
+  sample:
+    access_key: mlflow
+    enabled: true
+    policies: [mlflow]
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import MINIO_IMPORT_ERROR, Admin, MinioError, ensure_user, minio_argument_spec
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            **minio_argument_spec(),
+            "access_key": {"type": "str", "required": True, "no_log": False},
+            "secret_key": {"type": "str", "no_log": True},
+            "policies": {"type": "list", "elements": "str"},
+            "enabled": {"type": "bool"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    if MINIO_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("minio"), exception=MINIO_IMPORT_ERROR)
+    options = dict(module.params)
+    login = {key: options.pop(key) for key in minio_argument_spec()}
+    try:
+        before, after = ensure_user(Admin(**login), check_mode=module.check_mode, **options)
+    except MinioError as exc:
+        module.fail_json(msg=str(exc))
+    user = {key: value for key, value in after.items() if key != "key_pair"}
+    module.exit_json(changed=before != after, user=user, diff={"before": before, "after": after})
+
+
+if __name__ == "__main__":
+    main()
