@@ -1,11 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test lint units sanity molecule lock docs build clean
+.PHONY: help demo figures demo-clean test lint units sanity molecule lock docs build clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: ## The whole site on one local container, proven by a smoke test
 	@scripts/demo.sh up
+
+figures: ## Measure the running demo: second run, memory
+	@scripts/figures.sh
 
 demo-clean: ## Remove the demo's container and files
 	@scripts/demo.sh clean

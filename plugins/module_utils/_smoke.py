@@ -59,7 +59,8 @@ class SmokeTest:
         import requests
 
         self.uri = uri
-        self.auth = (username, password) if username is not None and password is not None else None
+        # As bytes, for `requests` knows only Latin-1.
+        self.auth = (username.encode(), password.encode()) if username is not None and password is not None else None
         self.timeout = timeout
         self.artifact_bytes = artifact_bytes
         self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -105,7 +106,7 @@ class SmokeTest:
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - start, 3)
 
-    def _request(self, method: str, path: str, auth: tuple[str, str] | None, **options: t.Any) -> t.Any:
+    def _request(self, method: str, path: str, auth: tuple[bytes, bytes] | None, **options: t.Any) -> t.Any:
         return self.http.request(method, f"{self.uri}{path}", auth=auth, timeout=self.timeout, **options)
 
     def check_login(self) -> None:
@@ -115,7 +116,7 @@ class SmokeTest:
         if answer.status_code != 200:
             raise SmokeError(f"HTTP {answer.status_code} instead of 200: {answer.text[:200]}")
         if self.auth:
-            for auth in (None, (self.auth[0], f"{self.auth[1]}-wrong")):
+            for auth in (None, (self.auth[0], self.auth[1] + b"-wrong")):
                 refused = self._request("GET", path, auth)
                 if refused.status_code != 401:
                     raise SmokeError(f"HTTP {refused.status_code} instead of 401 {'with a wrong' if auth else 'without a'} password")

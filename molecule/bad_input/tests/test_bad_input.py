@@ -1,0 +1,180 @@
+"""Each line of CASES is refused with a text that says what to set instead, and leaves the machine as it was."""
+
+import datetime
+import itertools
+import json
+import os
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+SCENARIO = Path(__file__).parent.parent
+WORK = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+HOSTS = ("bad_input-debian12", "bad_input-debian13")
+
+POSTGRES = {
+    "postgres_users": [{"name": "mlflow", "password": "right-password"}],
+    "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "foreign_app")],
+}
+MINIO = {
+    "minio_engine": "minio",
+    "minio_source_file": "{{ bench_s3_server_file }}",
+    "minio_root_user": "admin",
+    "minio_root_password": "long-enough",
+    "minio_ca_bundle_file": "{{ bench_ca_file }}",
+    "minio_uv_cache_dir": "{{ bench_uv_cache_dir }}",
+}
+MLFLOW = {
+    "mlflow_server_hosts": ["{{ inventory_hostname }}"],
+    "mlflow_server_ca_bundle_file": "{{ bench_ca_file }}",
+    "mlflow_server_uv_cache_dir": "{{ bench_uv_cache_dir }}",
+}
+NGINX = {"nginx_tls_server_name": "mlflow.example.com", "nginx_tls_upstreams": ["127.0.0.1:5000"]}
+GOOD = {"postgres": POSTGRES, "minio": MINIO, "mlflow_server": MLFLOW, "nginx_tls": NGINX}
+
+
+def database(name="mlflow", password="right-password", port=5432):
+    return {"mlflow_server_backend_store_uri": f"postgresql+psycopg2://mlflow:{password}@127.0.0.1:{port}/{name}"}
+
+
+def certificate(cert, key):
+    return {
+        "nginx_tls_certificate_source": "files",
+        "nginx_tls_cert_file": str(WORK / f"{cert}.crt"),
+        "nginx_tls_key_file": str(WORK / f"{key}.key"),
+    }
+
+
+OTHER_OS = {"case_facts": {"distribution": "Fedora", "distribution_version": "43", "distribution_major_version": "43"}}
+SHARED = {"mlflow_server_hosts": ["{{ inventory_hostname }}", "other"]}
+
+# (role, what is wrong, variables, what the message says)
+CASES = [
+    *[(role, "unsupported OS", OTHER_OS, r"Fedora 43.*Debian.*12") for role in GOOD],
+    ("mlflow_server", "Python too old", {"mlflow_server_python": "/usr/local/bin/python3.9"}, r"Python 3\.9.*needs Python 3\.10.*mlflow_server_python"),
+    ("mlflow_server", "Python missing", {"mlflow_server_python": "python3.99"}, r"python3\.99.*mlflow_server_python"),
+    *[(role, "disk below the floor", {f"{role}_min_disk_mb": 10**9}, rf"free.*{role}_min_disk_mb") for role in ("postgres", "minio")],
+    ("mlflow_server", "disk below the floor", {"mlflow_server_min_disk_mb": 10**9, "mlflow_server_version": "3.12.0"}, r"free.*mlflow_server_min_disk_mb"),
+    *[(role, "memory below the floor", {f"{role}_min_memory_mb": 10**7}, rf"memory.*{role}_min_memory_mb") for role in ("postgres", "minio", "mlflow_server")],
+    *[(role, "port taken", {f"{role}_port": 5999}, rf"5999.*python3.*{role}_port") for role in ("postgres", "minio", "mlflow_server")],
+    ("nginx_tls", "port taken", {"nginx_tls_https_port": 5999}, r"5999.*python3.*nginx_tls_https_port"),
+    ("mlflow_server", "both option sets", {"mlflow_server_uvicorn_opts": "--x", "mlflow_server_gunicorn_opts": "--y"}, r"exclude each other"),
+    ("mlflow_server", "waitress", {"mlflow_server_engine": "waitress"}, r"Windows only.*uvicorn or gunicorn"),
+    ("mlflow_server", "URI without driver", {"mlflow_server_backend_store_uri": "postgresql://mlflow:x@db/mlflow"}, r"postgresql\+psycopg2://"),
+    ("mlflow_server", "URI that cannot be parsed", {"mlflow_server_backend_store_uri": "postgresql+psycopg2://my@pass@db"}, r"percent-encoded"),
+    ("mlflow_server", "database unreachable", database(port=1), r"cannot be reached.*mlflow_server_backend_store_uri"),
+    ("mlflow_server", "database login refused", database(password="wrong-password"), r"(refuse|login|password).*mlflow"),
+    ("mlflow_server", "database newer than MLflow", database("newer"), r"newer than MLflow.*mlflow_server_version"),
+    ("mlflow_server", "database of something else", database("foreign_app"), r"not MLflow.s"),
+    (
+        "mlflow_server",
+        "pools exceed max_connections",
+        {**database(), "mlflow_server_pool_size": 500},
+        r"max_connections.*mlflow_server_pool_size|mlflow_server_pool_size.*max_connections",
+    ),
+    ("mlflow_server", "version without lock", {"mlflow_server_version": "3.5.0"}, r"no lock.*mlflow_server_unlocked"),
+    ("mlflow_server", "shared without secrets", {**database(), **SHARED}, r"mlflow_server_flask_secret_key"),
+    ("mlflow_server", "SQLite with two hosts", SHARED, r"SQLite serves one host"),
+    (
+        "mlflow_server",
+        "S3 endpoint without scheme",
+        {"mlflow_server_artifacts_destination": "s3://mlflow", "mlflow_server_s3_endpoint_url": "s3.example.com:9000"},
+        r"mlflow_server_s3_endpoint_url.*scheme",
+    ),
+    ("mlflow_server", "bucket name S3 forbids", {"mlflow_server_artifacts_destination": "s3://My_Bucket"}, r"S3 forbids.*My_Bucket"),
+    ("minio", "bucket name S3 forbids", {"minio_buckets": [{"name": "My_Bucket"}]}, r"My_Bucket.*(3 to 63|lower)"),
+    ("minio", "root password missing", {"minio_root_password": ""}, r"minio_root_password"),
+    ("minio", "default login", {"minio_root_user": "minioadmin", "minio_root_password": "minioadmin"}, r"minioadmin"),
+    ("minio", "address without checksum", {"minio_source_file": "", "minio_url": "http://127.0.0.1:5999/minio"}, r"minio_checksum"),
+    ("minio", "checksum mismatch", {"minio_checksum": "sha256:" + "0" * 64}, r"(checksum|sha256|SHA-256)"),
+    ("postgres", "password missing", {"postgres_users": [{"name": "mlflow", "password": ""}]}, r"password"),
+    ("postgres", "plain connections", {"postgres_hba": [{"type": "host", "database": "all", "user": "all", "address": "0.0.0.0/0"}]}, r"hostssl"),
+    ("nginx_tls", "certificate and key differ", certificate("good", "other"), r"(match|belong)"),
+    ("nginx_tls", "certificate expired", certificate("expired", "good"), r"expired"),
+    ("nginx_tls", "public name with scheme", {"nginx_tls_server_name": "https://mlflow.example.com"}, r"without a scheme"),
+    ("nginx_tls", "public name with port", {"nginx_tls_server_name": "mlflow.example.com:8443"}, r"without a scheme, port"),
+    ("nginx_tls", "no upstream", {"nginx_tls_upstreams": []}, r"nginx_tls_upstreams"),
+]
+
+
+def write_certificates():
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("good", "other")}
+    for name, key in keys.items():
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (WORK / f"{name}.key").write_bytes(pem)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mlflow.example.com")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    day = datetime.timedelta(days=1)
+    for name, end in (("good", now + 90 * day), ("expired", now - day)):
+        cert = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(keys["good"].public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - 2 * day)
+            .not_valid_after(end)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("mlflow.example.com")]), critical=False)
+            .sign(keys["good"], hashes.SHA256())
+        )
+        (WORK / f"{name}.crt").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+
+
+def changed_files(host):
+    """What changed on the machine since the last call, but for what runs anyway (logs, PostgreSQL's and the services' own data)."""
+    ignored = ("/proc", "/sys", "/run", "/tmp", "/var/log", "/root", "/var/lib/postgresql", "/var/lib/mlflow", "/var/tmp")
+    paths = " ".join(f"-path '{path}*' -o" for path in ignored)
+    find = f"if [ -e /root/stamp ]; then find / -xdev -cnewer /root/stamp -not \\( {paths} -false \\); fi; touch /root/stamp; sleep 0.02"
+    return subprocess.run(["docker", "exec", host, "sh", "-c", find], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+
+
+def run_role(host, role, variables, number=0):
+    extra = WORK / f"case-{host}-{number}.json"
+    extra.write_text(json.dumps({**GOOD[role], **variables, "case_role": role}))
+    argv = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", host, "-e", f"@{extra}", str(SCENARIO / "case.yml")]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default"})
+
+
+def run_cases(host, cases):
+    changed_files(host)
+    results = {}
+    for number, (role, title, variables, _message) in cases:
+        done = run_role(host, role, variables, number)
+        results[role, title] = (done.returncode, done.stdout + done.stderr, changed_files(host))
+    return results
+
+
+@pytest.fixture(scope="module")
+def results():
+    """All cases, half on each machine, the machines side by side."""
+    write_certificates()
+    numbered = list(enumerate(CASES))
+    with ThreadPoolExecutor(len(HOSTS)) as lanes:
+        parts = lanes.map(run_cases, HOSTS, [numbered[index :: len(HOSTS)] for index in range(len(HOSTS))])
+        return dict(itertools.chain.from_iterable(part.items() for part in parts))
+
+
+@pytest.mark.parametrize(("role", "title", "message"), [(role, title, message) for role, title, _variables, message in CASES], ids=lambda value: value)
+def test_bad_input_is_refused(results, role, title, message):
+    status, output, changed = results[role, title]
+    assert status != 0, output[-3000:]
+    failure = " ".join(output[output.index("[ERROR]") if "[ERROR]" in output else output.index("fatal:") :].split())
+    assert re.search(message, failure), failure[:3000]
+    assert "right-password" not in output
+    assert "wrong-password" not in output
+    assert changed == []
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("role", ["postgres", "mlflow_server"])
+def test_corrected_input_converges_without_a_change(role):
+    """What ran before the refusals still runs, and needs nothing."""
+    done = run_role(HOSTS[0], role, {})
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(r"changed=0 ", done.stdout), done.stdout[-3000:]
