@@ -1,0 +1,168 @@
+"""What a client of the server sees, and what nobody should."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+import testinfra
+import yaml
+
+SCENARIO = pathlib.Path(__file__).parents[1]
+HOSTS = ["postgres-debian12", "postgres-debian13"]
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with Ansible's !unsafe."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: node.value)
+SECRETS = yaml.load((SCENARIO / "input" / "secrets.yml").read_text(), Loader).values()
+
+
+@pytest.fixture
+def address(host):
+    return host.check_output("hostname -I").split()[0]
+
+
+@pytest.fixture
+def peer(host):
+    """The other container of the scenario."""
+    name = host.backend.get_hostname()
+    return testinfra.get_host("docker://" + next(other for other in HOSTS if other != name))
+
+
+@pytest.fixture
+def ca(host, peer):
+    """The CA's certificate as the role fetched it, on the other container."""
+    name = host.backend.get_hostname()
+    content = (pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / f"{name}.crt").read_text()
+    peer.check_output("printf %%s %s > /root/peer.crt", content)
+    return "/root/peer.crt"
+
+
+def psql(client, dsn, query="SELECT 1", passfile="/root/.pgpass"):
+    return client.run("PGPASSFILE=%s psql --no-password --no-psqlrc -qAtc %s %s", passfile, query, f"{dsn} connect_timeout=5")
+
+
+def ask(host, query, database="postgres"):
+    return host.check_output("cd /; runuser -u postgres -- psql -qAtc %s %s", query, database)
+
+
+def test_login_over_tls_from_another_machine(peer, address, ca):
+    result = psql(
+        peer,
+        f"host={address} user=mlflow dbname=mlflow sslmode=verify-full sslrootcert={ca}",
+        "CREATE TEMP TABLE t AS SELECT 1; SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+    )
+    assert result.stdout.strip() == "t|TLSv1.3", result.stderr
+
+
+def test_certificate_is_checked(peer, address, ca):
+    # The right server under a name that its certificate does not carry.
+    result = psql(peer, f"host=elsewhere hostaddr={address} user=mlflow dbname=mlflow sslmode=verify-full sslrootcert={ca}")
+    assert result.rc == 2
+    assert "does not match host name" in result.stderr
+
+
+@pytest.mark.parametrize("where", ["peer", "self"])
+def test_plain_login_is_refused(host, peer, address, where):
+    result = psql({"peer": peer, "self": host}[where], f"host={address} user=mlflow dbname=mlflow sslmode=disable")
+    assert result.rc == 2
+    assert "no encryption" in result.stderr
+
+
+def test_old_tls_is_refused(peer, address):
+    result = psql(peer, f"host={address} user=mlflow dbname=mlflow sslmode=require ssl_min_protocol_version=TLSv1 ssl_max_protocol_version=TLSv1.1")
+    assert result.rc == 2
+    assert "SSL error" in result.stderr
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1", "localhost"])
+def test_wrong_password_is_refused(host, server):
+    result = psql(host, f"host={server} user=mlflow dbname=mlflow", passfile="/root/.pgpass-wrong")
+    assert result.rc == 2
+    assert "password authentication failed" in result.stderr
+    assert psql(host, f"host={server} user=mlflow dbname=mlflow").rc == 0
+
+
+def test_a_user_without_a_rule_is_refused(peer, address):
+    result = psql(peer, f"host={address} user=other dbname='other db' sslmode=require")
+    assert result.rc == 2
+    assert "no pg_hba.conf entry" in result.stderr
+
+
+def test_databases_are_closed_to_each_other(host):
+    result = psql(host, "host=localhost user=other dbname=mlflow")
+    assert result.rc == 2
+    assert "permission denied for database" in result.stderr
+    assert psql(host, "host=localhost user=other dbname='other db'", "CREATE TABLE mine(x int); DROP TABLE mine").rc == 0
+
+
+def test_users_have_no_powers(host):
+    for query in ("CREATE DATABASE x", "CREATE ROLE x", "COPY (SELECT 1) TO PROGRAM 'true'"):
+        assert "permission denied" in psql(host, "host=localhost user=mlflow dbname=mlflow", query).stderr
+
+
+def test_only_the_system_user_is_postgres(host):
+    assert ask(host, "SELECT current_user") == "postgres"
+    assert psql(host, "user=postgres dbname=postgres").rc == 2
+    assert psql(host, "host=localhost user=postgres dbname=postgres").rc == 2
+
+
+def test_listens_only_where_asked(host, address):
+    listening = {line.split()[3] for line in host.check_output("ss --no-header --listening --tcp --numeric 'sport = :5432'").splitlines()}
+    assert listening <= {"127.0.0.1:5432", "[::1]:5432", f"{address}:5432"}
+    assert {"127.0.0.1:5432", f"{address}:5432"} <= listening
+
+
+def test_cluster_is_made_well(host):
+    assert ask(host, "SHOW data_checksums") == "on"
+    assert ask(host, "SELECT DISTINCT pg_encoding_to_char(encoding), datcollate FROM pg_database") == "UTF8|C.UTF-8"
+    assert ask(host, "SELECT DISTINCT left(rolpassword, 14) FROM pg_authid WHERE rolcanlogin AND rolname <> 'postgres'") == "SCRAM-SHA-256$"
+    assert host.service("postgresql").is_enabled
+
+
+def test_settings_are_in_force(host):
+    memory = int(host.check_output("awk '/^MemTotal/ {print $2}' /proc/meminfo")) // 1024
+    shared_buffers = int(ask(host, "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'"))
+    assert abs(shared_buffers - memory // 40) <= 1
+    assert ask(host, "SHOW max_connections") == "40"
+    assert ask(host, "SHOW random_page_cost") == "1.3"
+    assert ask(host, "SHOW log_connections") == "on"
+    assert ask(host, "SHOW log_line_prefix") == "%m [%p] it's %u "
+    assert ask(host, "SELECT count(*) FROM pg_settings WHERE pending_restart") == "0"
+    assert ask(host, "SELECT count(*) FROM pg_file_settings WHERE error IS NOT NULL") == "0"
+
+
+def test_data_outlives_an_uninstall(host):
+    assert ask(host, "SELECT answer FROM kept", "mlflow") == "42"
+
+
+def test_no_secret_leaks(host):
+    argv = host.file("/var/log/argv").content_string
+    assert "pg_createcluster" in argv, "the watcher did not watch"
+    journal = host.check_output("journalctl --no-pager --output=cat")
+    assert "postgresql" in journal.lower()
+    log = host.check_output("cat /var/log/postgresql/*.log")
+    assert "user=other" in log
+    for secret in SECRETS:
+        assert secret not in argv + journal + log
+    readable = host.check_output("find /etc /var/lib /var/log /var/tmp /opt -xdev -type f -perm -o+r -size -1M -exec grep -lF %s {} + || true", "p%o@")
+    assert readable == ""
+
+
+@pytest.mark.parametrize("name", ["server.key", "ca.key"])
+def test_keys_are_private(host, name):
+    assert host.run("runuser -u nobody -- cat /etc/postgresql/tls/main/%s", name).rc != 0
+
+
+def test_apt_understands_the_repository_file(host):
+    release = host.check_output(". /etc/os-release; echo $VERSION_CODENAME")
+    result = host.check_output(
+        "apt-get indextargets -o Dir::Etc::SourceList=/var/tmp/pgdg.sources -o Dir::Etc::SourceParts=- --format '$(SITE) $(RELEASE) $(COMPONENT) $(SIGNED_BY)'"
+    )
+    key = "/usr/share/postgresql-common/pgdg/apt.postgresql.org.asc"
+    assert f"https://mirror.example.com/pgdg {release}-pgdg main {key}" in result.splitlines()
+    assert "BEGIN PGP PUBLIC KEY BLOCK" in host.file(key).content_string
