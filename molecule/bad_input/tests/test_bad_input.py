@@ -23,7 +23,6 @@ POSTGRES = {
     "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "foreign_app")],
 }
 MINIO = {
-    "minio_engine": "minio",
     "minio_source_file": "{{ bench_s3_server_file }}",
     "minio_root_user": "admin",
     "minio_root_password": "long-enough",

@@ -1,0 +1,272 @@
+"""What a client on another machine, and an intruder in nginx, can and cannot do."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+NAME = "mlflow.example.com"
+ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/"
+
+
+class Loader(yaml.SafeLoader):
+    pass
+
+
+Loader.add_constructor("!unsafe", Loader.construct_scalar)
+USERS = yaml.load((Path(__file__).parent.parent / "group_vars" / "target.yml").read_text(), Loader)["nginx_tls_users"]
+
+
+def basic(user, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+ALICE = basic(USERS[0]["name"], USERS[0]["password"])
+
+
+class Connection(http.client.HTTPSConnection):
+    """To an address, for a name."""
+
+    def __init__(self, address, port, context):
+        super().__init__(NAME, port, context=context, timeout=30)
+        self.address = address
+
+    def connect(self):
+        self.sock = self._context.wrap_socket(socket.create_connection((self.address, self.port), self.timeout), server_hostname=NAME)
+
+
+class Site:
+    def __init__(self, host):
+        self.host = host
+        facts = host.ansible.get_variables()
+        self.address = host.check_output("hostname -I").split()[0]
+        self.port = facts.get("nginx_tls_https_port", 443)
+        self.ca = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], facts["inventory_hostname"], "ca.crt")
+        self.server = "unix" if self.port == 443 else "tcp"
+
+    def context(self, low=ssl.TLSVersion.TLSv1_2, high=ssl.TLSVersion.TLSv1_3):
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.minimum_version, context.maximum_version = low, high
+        return context
+
+    def connect(self, **kwargs):
+        return Connection(self.address, self.port, self.context(**kwargs))
+
+    def request(self, method, path, headers=ALICE, body=None):
+        connection = self.connect()
+        connection.request(method, path, body, {**({"Host": f"{NAME}:{self.port}"} if self.port != 443 else {}), **headers})
+        response = connection.getresponse()
+        response.content = response.read()
+        connection.close()
+        return response
+
+    def json(self, path, headers=ALICE):
+        response = self.request("GET", path, headers)
+        assert response.status == 200, response.content
+        return json.loads(response.content)
+
+
+@pytest.fixture
+def site(host):
+    return Site(host)
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_tls_is_spoken_and_verified(site, version):
+    wanted = ssl.TLSVersion[version]
+    connection = site.connect(low=wanted, high=wanted)
+    connection.connect()
+    assert connection.sock.version() == version.replace("_", ".")
+
+
+def test_tls_1_1_is_refused(site):
+    context = site.context(low=ssl.TLSVersion.TLSv1_1, high=ssl.TLSVersion.TLSv1_1)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
+        Connection(site.address, site.port, context).connect()
+
+
+def test_http_is_redirected(site):
+    connection = http.client.HTTPConnection(site.address, 80, timeout=10)
+    connection.request("POST", "/api/2.0/mlflow/runs/create?x=1", headers={"Host": NAME})
+    response = connection.getresponse()
+    assert response.status == 308
+    port = "" if site.port == 443 else f":{site.port}"
+    assert response.getheader("Location") == f"https://{NAME}{port}/api/2.0/mlflow/runs/create?x=1"
+
+
+@pytest.mark.parametrize("user", USERS, ids=lambda user: user["name"])
+def test_login(site, user):
+    assert site.request("GET", "/", basic(user["name"], user["password"])).status == 200
+
+
+def assert_login_wanted(response):
+    assert response.status == 401
+    assert response.getheader("WWW-Authenticate") == 'Basic realm="MLflow"'
+
+
+@pytest.mark.parametrize("path", ["/", "/health", ARTIFACT + "x", "/api/3.0/mlflow/server-info", "/v1/traces", "/gateway/x"])
+def test_no_way_in_without_login(site, path):
+    assert_login_wanted(site.request("GET", path, {}))
+
+
+@pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("alice", USERS[1]["password"]), ("nobody", "x"), ("#", "Ansible managed")])
+def test_wrong_login_is_refused(site, user, password):
+    assert_login_wanted(site.request("GET", "/", basic(user, password)))
+
+
+def test_servers_behind_see_the_public_name_and_no_login(site):
+    seen = site.json("/api/2.0/mlflow/experiments/search")
+    headers = {name.lower(): value for name, value in seen["headers"].items()}
+    assert seen["server"] == site.server
+    assert headers["host"] == (NAME if site.port == 443 else f"{NAME}:{site.port}")
+    assert headers["x-forwarded-proto"] == "https"
+    assert headers["x-forwarded-for"] and headers["x-real-ip"] == headers["x-forwarded-for"]
+    assert "authorization" not in headers
+
+
+def test_route_goes_to_its_own_server(site):
+    # Where there is no route, the only server behind is the same one.
+    assert site.json("/v1/traces/x")["server"] == "unix"
+    assert site.json("/v2/traces/x")["server"] == site.server
+
+
+@pytest.mark.parametrize("name", ["evil.example.com", "localhost", "127.0.0.1"])
+def test_wrong_host_is_refused(site, name):
+    assert site.request("GET", "/", {**ALICE, "Host": name}).status == 403
+    connection = http.client.HTTPConnection(site.address, 80, timeout=10)
+    connection.request("GET", "/", headers={"Host": name})
+    assert connection.getresponse().status == 403
+
+
+@pytest.mark.parametrize("api", ["api", "ajax-api"])
+@pytest.mark.parametrize("encoding", ["identity", "gzip, deflate"])
+def test_multipart_is_masked(site, api, encoding):
+    info = site.json(f"/{api}/3.0/mlflow/server-info", {**ALICE, "Accept-Encoding": encoding})
+    assert info == {"store_type": "SqlStore", "multipart_uploads_enabled": False, "multipart_downloads_enabled": False}
+
+
+SIZE = 80 << 20
+
+
+@pytest.mark.parametrize("path", [ARTIFACT, "/ajax-api/2.0/mlflow-artifacts/artifacts/", "/v1/traces"])
+def test_large_uploads_pass(site, path):
+    response = site.request("PUT", path, body=os.urandom(SIZE))
+    assert response.status == 200, response.content
+    assert json.loads(response.content)["size"] == SIZE
+
+
+def test_large_api_calls_are_refused(site):
+    connection = site.connect()
+    connection.putrequest("POST", "/api/2.0/mlflow/runs/log-batch")
+    connection.putheader("Content-Length", str(SIZE))
+    connection.putheader("Authorization", ALICE["Authorization"])
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+
+
+def test_uploads_are_not_buffered(site):
+    connection = site.connect()
+    connection.putrequest("PUT", ARTIFACT + "slow")
+    connection.putheader("Content-Length", "200000")
+    connection.putheader("Authorization", ALICE["Authorization"])
+    connection.endheaders(b"x" * 100000)
+    deadline = time.time() + 10
+    while not (seen := site.json("/uploads/slow")).get("size"):
+        assert time.time() < deadline, "the server behind saw no byte before the upload was complete"
+        time.sleep(0.1)
+    assert seen["size"] <= 100000
+    connection.send(b"x" * 100000)
+    response = connection.getresponse()
+    assert json.loads(response.read())["size"] == 200000
+
+
+def test_streamed_answers_are_not_buffered(site):
+    connection = site.connect()
+    connection.request("GET", "/gateway/stream", headers=ALICE)
+    response = connection.getresponse()
+    assert response.readline() == b"data: 0\n"
+    first = time.time()
+    response.readline()
+    assert response.readline() == b"data: 1\n"
+    assert time.time() - first > 1
+
+
+@pytest.mark.parametrize(("path", "headers", "status"), [("/", ALICE, 200), ("/", {}, 401), (ARTIFACT + "x", ALICE, 200), ("/bad%00", ALICE, 400)])
+def test_security_headers_are_on_every_answer(site, path, headers, status):
+    response = site.request("GET", path, headers)
+    assert response.status == status
+    assert response.headers.get_all("Strict-Transport-Security") == ["max-age=63072000"]
+    assert response.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+    assert response.headers.get_all("X-Frame-Options") == ["SAMEORIGIN"]
+    assert response.headers.get_all("Content-Security-Policy") == ["frame-ancestors 'self'"]
+    assert response.getheader("Server") == "nginx"
+
+
+def test_http2_is_offered(site):
+    context = site.context()
+    context.set_alpn_protocols(["h2"])
+    connection = Connection(site.address, site.port, context)
+    connection.connect()
+    assert connection.sock.selected_alpn_protocol() == "h2"
+
+
+def test_sandbox(site):
+    host = site.host
+    pid = host.check_output("systemctl show -P MainPID nginx")
+    inside = f"nsenter --target {pid} --mount --"
+    for path in ("/etc/nginx/x", "/usr/x", "/var/lib/x", "/root/x"):
+        refused = host.run(f"{inside} touch {path}")
+        assert refused.rc != 0 and "Read-only file system" in refused.stderr
+    host.check_output(f"{inside} touch /var/log/nginx/x")
+    status = host.check_output(f"cat /proc/{pid}/status")
+    assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+    # No CAP_SYS_ADMIN (bit 21), which the container has.
+    assert not int(status.split("CapBnd:\t")[1].split()[0], 16) >> 21 & 1
+
+
+def test_sandboxed_service_reloads_and_reopens_its_logs(site):
+    host = site.host
+    workers = host.check_output("pgrep -P $(systemctl show -P MainPID nginx)")
+    host.check_output("systemctl reload nginx")
+    deadline = time.time() + 10
+    while set(host.check_output("pgrep -P $(systemctl show -P MainPID nginx)").split()) & set(workers.split()):
+        assert time.time() < deadline, "the old workers stayed"
+        time.sleep(0.2)
+    host.check_output("mv /var/log/nginx/access.log /var/log/nginx/access.log.1 && nginx -s reopen && sleep 1")
+    assert site.request("GET", "/after-rotation").status == 200
+    assert "/after-rotation" in host.check_output("cat /var/log/nginx/access.log")
+
+
+def test_logins_are_for_root_and_nginx_only(site):
+    users = site.host.file("/etc/nginx/mlflow.users")
+    assert (users.user, users.group, users.mode) == ("root", "www-data", 0o640)
+    key = site.host.file("/etc/ssl/nginx_tls/mlflow.key")
+    assert (key.user, key.mode) == ("root", 0o600)
+
+
+def test_no_password_anywhere(site):
+    host = site.host
+    secrets = [user["password"] for user in USERS]
+    hashing = host.check_output("grep -h 'passwd -6' /var/log/openssl-calls")
+    places = {
+        "openssl's arguments": hashing,
+        "journal": host.check_output("journalctl --no-pager -o cat"),
+        "process list": host.check_output("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '"),
+        "configuration": host.check_output("nginx -T 2>&1"),
+        "logins": host.check_output("cat /etc/nginx/mlflow.users"),
+        "logs": host.check_output("cat /var/log/nginx/*.log*"),
+    }
+    assert "Invoked with" in places["journal"], "the journal must have seen Ansible's modules"
+    for place, text in places.items():
+        for secret in secrets:
+            assert secret not in text, place
