@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Writes every hash lock of this repository. What a lock holds stays as it is unless told otherwise.
+# Usage: scripts/lock.sh [--upgrade | --upgrade-package NAME]...
+. "$(dirname "$0")/lib.sh"
+
+# The MLflow versions that the role mlflow_server ships locks for.
+MLFLOW_VERSIONS=(3.12.0 3.17.2)
+MLFLOW_ADDONS=(auth azure gcs mssql mysql)
+
+cd "$ROOT"
+options=("$@")
+
+# compile OUTPUT LOWEST_PYTHON ARGUMENT...: one lock for every Python from the lowest on, wheels only.
+compile() {
+  local output=$1 python=$2
+  shift 2
+  mkdir -p "$(dirname "$output")"
+  "$VENV/bin/uv" pip compile --no-config --quiet --universal --python-version "$python" --only-binary :all: --generate-hashes \
+    --no-header --no-annotate "${options[@]}" --output-file "$output" "$@"
+}
+
+packages() { sed -n 's/^\([A-Za-z0-9_.-]*\)==.*/\1/p' "$1" | sort -u; }
+
+lock_mlflow() {
+  local version=$1 dir=roles/mlflow_server/files/locks/$1 addon without package
+  echo "mlflow==$version" | compile "$dir/server.txt" 3.10 - requirements/mlflow.in
+  without=()
+  for package in $(packages "$dir/server.txt"); do without+=(--no-emit-package "$package"); done
+  for addon in "${MLFLOW_ADDONS[@]}"; do
+    compile "$dir/$addon.txt" 3.10 "${without[@]}" --constraint "$dir/server.txt" "requirements/mlflow-$addon.in"
+  done
+}
+
+lock_uv() {
+  grep -m 1 -o '^uv==[0-9.]*' requirements/dev.txt | compile requirements/uv.txt 3.9 -
+  sed -i '1i # uv itself, which installs everything else. Written by `make lock`.' requirements/uv.txt
+}
+
+timed "requirements/dev.txt" compile requirements/dev.txt 3.11 requirements/dev.in
+timed "requirements/uv.txt" lock_uv
+if [ -e roles/minio/files/tools-requirements.in ]; then
+  timed "roles/minio/files/tools-requirements.txt" compile roles/minio/files/tools-requirements.txt 3.9 roles/minio/files/tools-requirements.in
+fi
+for version in "${MLFLOW_VERSIONS[@]}"; do
+  timed "locks of MLflow $version" lock_mlflow "$version"
+done
