@@ -1,0 +1,177 @@
+import json
+
+import pytest
+
+UNIT = "mlflow.service"
+PYTHON = "/opt/mlflow/current/bin/python"
+PASSWORD = "p%40@:/?#[]'\"\\ {}{{ x }}$HOME`é;"
+
+# A client that speaks to the server where it listens: over TCP, or through a socket with a bridge of a few lines.
+CLIENT = """
+import hashlib, http.client, json, os, pathlib, socket, sys, tempfile, threading, warnings
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+SOCKET = "/run/mlflow/mlflow.sock"
+
+
+def bridge():
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source, target):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+    def accept():
+        while True:
+            client, _ = listener.accept()
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(SOCKET)
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return "http://127.0.0.1:%d" % listener.getsockname()[1]
+
+
+uri = bridge() if os.path.exists(SOCKET) else "http://127.0.0.1:5000"
+"""
+
+LOG_A_RUN = """
+os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] = "false"
+import mlflow
+mlflow.set_tracking_uri(uri)
+mlflow.set_experiment("smoke")
+content = os.urandom(300000)
+with mlflow.start_run() as run, tempfile.TemporaryDirectory() as folder:
+    mlflow.log_param("lr", 0.1)
+    for step in range(5):
+        mlflow.log_metric("loss", 1 / (step + 1), step=step)
+    path = pathlib.Path(folder, "modèl v1.bin")
+    path.write_bytes(content)
+    mlflow.log_artifact(str(path))
+    down = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=path.name)
+    assert pathlib.Path(down).read_bytes() == content
+found = mlflow.get_run(run.info.run_id)
+assert found.data.params == {"lr": "0.1"}, found
+assert len(mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")) == 5
+print(json.dumps({"artifacts": run.info.artifact_uri}))
+"""
+
+STATUS = """
+host, _, port = uri.removeprefix("http://").partition(":")
+connection = http.client.HTTPConnection(host, int(port), timeout=30)
+connection.request("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Host": sys.argv[1]})
+print(connection.getresponse().status)
+"""
+
+
+@pytest.fixture(scope="module")
+def socket(host):
+    return host.ansible.get_variables()["inventory_hostname"].endswith("debian13")
+
+
+def run_python(host, body, *arguments):
+    script = "/tmp/client.py"
+    write = host.run("printf %%s %s > %s", CLIENT + body, script)
+    assert write.rc == 0, write.stderr
+    command = " ".join([PYTHON, script, *(f"'{argument}'" for argument in arguments)])
+    result = host.run(command)
+    assert result.rc == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def main_pid(host):
+    return host.check_output("systemctl show --property MainPID --value %s", UNIT)
+
+
+def test_client_logs_a_run_with_artifacts(host):
+    output = run_python(host, LOG_A_RUN)
+    assert json.loads(output.splitlines()[-1])["artifacts"].startswith("mlflow-artifacts:/")
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("localhost", 200), ("mlflow.example.org", 200), ("mlflow.example.org:8443", 200), ("evil.example.net", 403)],
+)
+def test_host_names(host, socket, name, status):
+    if not socket and name.startswith("mlflow"):
+        status = 403
+    assert run_python(host, STATUS, name).strip() == str(status)
+
+
+def test_only_the_socket_is_there(host, socket):
+    listening = host.run("ss -Hltn sport = :5000").stdout
+    assert bool(listening) != socket
+    if socket:
+        assert host.run("runuser -u nobody -- test -w /run/mlflow/mlflow.sock").rc != 0
+        assert host.run("runuser -u www-data -- test -w /run/mlflow/mlflow.sock").rc == 0
+
+
+def test_two_workers_fit_into_memory(host):
+    """The proportional set size of all processes of the unit, jobs off, in MB."""
+    group = host.check_output("systemctl show --property ControlGroup --value %s", UNIT)
+    procs = host.run("cat /sys/fs/cgroup%s/cgroup.procs /sys/fs/cgroup/systemd%s/cgroup.procs 2>/dev/null", group, group).stdout.split()
+    assert len(set(procs)) >= 3
+    kilobytes = host.run("cat " + " ".join(f"/proc/{pid}/smaps_rollup" for pid in sorted(set(procs))) + " | awk '/^Pss:/ {sum += $2} END {print sum}'").stdout
+    assert 100 < int(kilobytes) / 1024 <= 700, f"{int(kilobytes) / 1024:.0f} MB"
+
+
+def touch_as_service(host, path):
+    """As the service's user in the service's file system, with the right to ignore file modes: only the sandbox can refuse it."""
+    capabilities = "+sys_admin,+sys_chroot,+dac_override"
+    return host.run(
+        "setpriv --reuid mlflow --regid mlflow --clear-groups --inh-caps %s --ambient-caps %s nsenter --target %s --mount -- touch %s",
+        capabilities,
+        capabilities,
+        main_pid(host),
+        path,
+    )
+
+
+@pytest.mark.parametrize("folder", ["/etc", "/opt/mlflow", "/usr/local", "/var/lib/mlflow", "/var/log", "/srv"])
+def test_service_cannot_write_outside(host, folder):
+    assert "Read-only file system" in touch_as_service(host, f"{folder}/intruder").stderr
+
+
+def test_service_can_write_inside(host):
+    result = touch_as_service(host, "/var/lib/mlflow/tmp/allowed")
+    assert result.rc == 0, result.stderr
+    assert host.run("rm /var/lib/mlflow/tmp/allowed").rc == 0
+
+
+def test_service_has_no_privileges(host):
+    status = host.file(f"/proc/{main_pid(host)}/status").content_string
+    assert "NoNewPrivs:\t1" in status
+    assert "CapEff:\t0000000000000000" in status
+    assert "Seccomp:\t2" in status
+
+
+def secrets(host):
+    content = host.file("/var/lib/mlflow/mlflow.secrets.env").content_string
+    values = [line.partition("=")[2].strip('"') for line in content.splitlines() if "=" in line and not line.startswith("#")]
+    assert len(values) == 3
+    assert all(len(value) >= 43 for value in values)
+    return [*values, PASSWORD, "p%2540%40"]
+
+
+def test_no_secret_is_to_be_seen(host):
+    command_lines = host.run("cat /proc/[0-9]*/cmdline").stdout
+    journal = host.run("journalctl --no-pager").stdout
+    assert "mlflow" in command_lines
+    assert "Application startup complete" in journal
+    for secret in secrets(host):
+        assert secret not in command_lines
+        assert secret not in journal
+
+
+@pytest.mark.parametrize("path", ["/etc/mlflow/mlflow.env", "/var/lib/mlflow/mlflow.secrets.env"])
+def test_secrets_are_for_root_only(host, path):
+    assert host.run("runuser -u mlflow -- cat %s", path).rc != 0
+    assert host.file(path).mode == 0o600
+
+
+def test_service_survives_a_restart(host):
+    assert host.run("systemctl restart %s", UNIT).rc == 0
+    ready = host.run("for i in $(seq 90); do %s /tmp/client.py localhost 2>/dev/null && exit 0; sleep 2; done; exit 1", PYTHON)
+    assert ready.rc == 0
+    assert run_python(host, STATUS, "localhost").strip() == "200"
