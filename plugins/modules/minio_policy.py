@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: minio_policy
 short_description: Manage access policies of a MinIO or Silo server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, changes and removes access policies through the admin API of the server.
   - Policies are compared by what they mean, so that the form into which the server rewrites them is no change.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: minio_user
 short_description: Manage users of a MinIO or Silo server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, changes and removes users, and keeps the list of their policies exact, through the admin API of the server.
   - The server does not tell a user's secret. Whether it is the wanted one is found out by using it. That is not possible

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mlflow_db_info
 short_description: Say whether the database of an MLflow server fits an MLflow version
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Compares the revision of a tracking, model registry or auth database with the newest one of an MLflow installation. Changes nothing.
   - MLflow itself is not imported, so that the answer takes less than a second.

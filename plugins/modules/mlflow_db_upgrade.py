@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mlflow_db_upgrade
 short_description: Bring the database of an MLflow server to the schema of an MLflow version
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs the migrations of an MLflow installation on a tracking, model registry or auth database, and fills an empty one.
   - Refuses a database that is newer than this MLflow, and one that is not MLflow's.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mlflow_smoke_test
 short_description: Prove that an MLflow tracking server works for its users
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Does through the public URL what users do, with MLflow's own client - an experiment, a run, a parameter, a metric, an artifact
     up and down with equal SHA-256, a registered model - and checks that the login is asked for and that the browser's requests pass.

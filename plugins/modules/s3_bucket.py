@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: s3_bucket
 short_description: Manage buckets of AWS, MinIO, Silo and any other S3 server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, changes and deletes a bucket. Options that are not given are neither read nor changed, so that a server
     needs to support only what is asked for.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: uv_venv
 short_description: Keep a Python virtual environment equal to hash-locked requirement files
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates a virtual environment and makes its packages exactly those of the given requirement files, by C(uv pip sync).
     Packages that the files do not name are removed.
