@@ -254,11 +254,11 @@ class Database:
             return f"The virtual environment lacks a package that this needs (for the database: {DRIVERS[self.uri.scheme] or 'none'}): {text}"
         if error["cause"] == "LockNotAvailable":
             who = "; ".join(
-                f"process {session['pid']} of user {session['user']} ({session['application'] or 'no name'}, {session['state']} since "
-                f"{session['transaction_start']})"
+                f"process {session['pid']} of user {session['user']}"
+                + (f" ({session['application'] or 'no name'}, {session['state']} since {session['transaction_start']})" if session["state"] else "")
                 for session in error["sessions"]
             )
-            return f"The upgrade of {self.uri.place} waited too long for a lock and was undone. Sessions with open transactions: {who or 'none any more'}"
+            return f"The upgrade of {self.uri.place} waited too long for a lock and was undone. Sessions that hold locks: {who or 'none any more'}"
         if any(words in text for words in REFUSED):
             return f"The database {self.uri.place} refuses the login of {self.uri.user or 'the default user'}: check user, password and pg_hba ({text})"
         if MISSING.search(text):

@@ -26,10 +26,11 @@ CONNECT_TIMEOUT = 10
 VERSION_TABLES = {"tracking": ["alembic_version"], "auth": ["alembic_version_auth", "alembic_version"]}
 MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}}
 
+# Of another user's session one sees only process and user, unless one may read all statistics.
 BLOCKERS = """
 SELECT DISTINCT a.pid, a.usename, a.application_name, a.client_addr::text, a.state, a.xact_start::text
 FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'relation' AND l.database = a.datid
-WHERE a.pid <> pg_backend_pid() AND a.datname = current_database() AND a.xact_start IS NOT NULL ORDER BY 1
+WHERE a.pid <> pg_backend_pid() AND a.datname = current_database() ORDER BY 1
 """
 
 
