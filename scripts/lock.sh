@@ -32,15 +32,23 @@ lock_mlflow() {
 }
 
 lock_uv() {
+  local lock
+  lock=$(mktemp)
   grep -m 1 -o '^uv==[0-9.]*' requirements/dev.txt | compile requirements/uv.txt 3.9 -
-  sed -i '1i # uv itself, which installs everything else. Written by `make lock`.' requirements/uv.txt
+  # The module that installs uv on other machines carries the lock in itself.
+  {
+    sed '/^UV_LOCK/,$d' plugins/module_utils/_uv_lock.py
+    printf 'UV_LOCK = """\\\n'
+    cat requirements/uv.txt
+    printf '"""\n'
+  } >"$lock"
+  cat "$lock" >plugins/module_utils/_uv_lock.py
+  rm "$lock"
 }
 
 timed "requirements/dev.txt" compile requirements/dev.txt 3.11 requirements/dev.in
 timed "requirements/uv.txt" lock_uv
-if [ -e roles/minio/files/tools-requirements.in ]; then
-  timed "roles/minio/files/tools-requirements.txt" compile roles/minio/files/tools-requirements.txt 3.9 roles/minio/files/tools-requirements.in
-fi
+timed "roles/minio/files/tools-requirements.txt" compile roles/minio/files/tools-requirements.txt 3.9 requirements/minio-tools.in
 for version in "${MLFLOW_VERSIONS[@]}"; do
   timed "locks of MLflow $version" lock_mlflow "$version"
 done
