@@ -87,7 +87,7 @@ def test_units_are_sandboxed(groups, execute, group, unit):
     assert pid != "0"
     # As the unit's user, since a container's root may not look into other users' processes; with more rights than the unit has.
     rights = "+sys_admin,+sys_chroot,+dac_override"
-    become = ("setpriv", f"--reuid={user}", "--clear-groups", f"--inh-caps={rights}", f"--ambient-caps={rights}") if user else ()
+    become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", f"--inh-caps={rights}", f"--ambient-caps={rights}") if user else ()
     done = execute(host, *become, "nsenter", "--target", pid, "--mount", "touch", "/etc/escaped", check=False)
     assert "Read-only file system" in done.stderr
 
