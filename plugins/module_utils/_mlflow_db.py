@@ -12,8 +12,6 @@ import glob
 import json
 import os
 import re
-import signal
-import subprocess
 from urllib.parse import parse_qsl, quote, unquote
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_db_agent
@@ -36,6 +34,8 @@ URI = re.compile(
     re.DOTALL,
 )
 MIGRATIONS = {"tracking": "mlflow/store/db_migrations/versions", "auth": "mlflow/server/auth/db/migrations/versions"}
+# What timeout(1) exits with when it had to kill.
+KILLED = 128 + 9
 BOOTSTRAP = "import json, sys; request = json.load(sys.stdin); exec(request.pop('program')); run(request)"
 
 REFUSED = (
@@ -174,7 +174,9 @@ def state_of(found, migrations):
 class Database:
     """One MLflow database, seen with the MLflow of one virtual environment."""
 
-    def __init__(self, backend_store_uri, virtualenv, component="tracking", timeout=None):
+    def __init__(self, run_command, backend_store_uri, virtualenv, component="tracking", timeout=None):
+        """run_command is AnsibleModule's; timeout is in seconds, 0 or None is no limit."""
+        self.run_command = run_command
         self.uri = Uri(backend_store_uri)
         self.component = component
         self.migrations = Migrations(virtualenv, component)
@@ -214,30 +216,22 @@ class Database:
 
     def _ask(self, action, **request):
         request.update(action=action, uri=self.uri.text, component=self.component, program=self._program())
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MLFLOW_"))}
-        env.update(MLFLOW_DISABLE_TELEMETRY="true")
-        process = subprocess.Popen(
-            [self.migrations.python, "-I", "-c", BOOTSTRAP],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            del os.environ[name]
+        # The request, with the URI in it, goes by standard input: arguments are for all to see.
+        status, output, errors = self.run_command(
+            ["timeout", "--signal=KILL", str(self.timeout or 0), self.migrations.python, "-I", "-c", BOOTSTRAP],
+            data=json.dumps(request),
+            environ_update={"MLFLOW_DISABLE_TELEMETRY": "true"},
             cwd="/",
-            start_new_session=True,
         )
-        try:
-            output, errors = process.communicate(json.dumps(request).encode(), timeout=self.timeout or None)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise MlflowDbError(
-                f"The database {self.uri.place} did not finish within {self.timeout} s. PostgreSQL and SQLite have undone what was begun"
-            ) from None
+        if status == KILLED:
+            raise MlflowDbError(f"The database {self.uri.place} did not finish within {self.timeout} s. PostgreSQL and SQLite have undone what was begun")
         try:
             answer = json.loads(output)
         except ValueError:
-            tail = self.uri.scrub(errors.decode(errors="replace")).strip()[-2000:]
-            raise MlflowDbError(f"The MLflow Python ended with exit status {process.returncode}: {tail}") from None
+            tail = self.uri.scrub(errors).strip()[-2000:]
+            raise MlflowDbError(f"The MLflow Python ended with exit status {status}: {tail}") from None
         if "error" in answer:
             raise MlflowDbError(self._explain(answer["error"]))
         return answer["result"]

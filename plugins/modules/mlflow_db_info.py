@@ -97,7 +97,7 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     try:
-        info = Database(**module.params).info()
+        info = Database(module.run_command, **module.params).info()
     except MlflowDbError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **info)

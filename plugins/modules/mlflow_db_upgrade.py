@@ -97,7 +97,7 @@ def main() -> t.NoReturn:
     options = dict(module.params)
     limits = {name: options.pop(name) for name in ("lock_timeout", "wait_timeout")}
     try:
-        database = Database(**options)
+        database = Database(module.run_command, **options)
         info = database.info()
         database.refuse_unknown(info)
         changed = bool(info["pending"])

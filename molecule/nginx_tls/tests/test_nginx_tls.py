@@ -61,7 +61,8 @@ class Site:
     def connect(self, **kwargs):
         return Connection(self.address, self.port, self.context(**kwargs))
 
-    def request(self, method, path, headers=ALICE, body=None):
+    def request(self, method, path, headers=None, body=None):
+        headers = ALICE if headers is None else headers
         connection = self.connect()
         connection.request(method, path, body, {**({"Host": f"{NAME}:{self.port}"} if self.port != 443 else {}), **headers})
         response = connection.getresponse()
@@ -69,7 +70,7 @@ class Site:
         connection.close()
         return response
 
-    def json(self, path, headers=ALICE):
+    def json(self, path, headers=None):
         response = self.request("GET", path, headers)
         assert response.status == 200, response.content
         return json.loads(response.content)

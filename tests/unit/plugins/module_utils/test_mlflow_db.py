@@ -133,14 +133,14 @@ def test_scrub(form):
     ],
 )
 def test_explanations(venv, error, words):
-    database = Database("postgresql+psycopg2://u:s3cret@h/db", str(venv))
+    database = Database(None, "postgresql+psycopg2://u:s3cret@h/db", str(venv))
     with pytest.raises(MlflowDbError, match=words):
         raise MlflowDbError(database._explain({"sessions": [], **error}))
 
 
 @pytest.mark.parametrize("state", ["ahead", "foreign"])
 def test_refused_states(venv, state):
-    database = Database("sqlite:////srv/x.db", str(venv))
+    database = Database(None, "sqlite:////srv/x.db", str(venv))
     with pytest.raises(MlflowDbError, match="newer than this MLflow" if state == "ahead" else "not an MLflow tracking database"):
         database.refuse_unknown({"state": state, "current_revision": "z", "head_revision": "e"})
 
