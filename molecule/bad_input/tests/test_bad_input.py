@@ -50,8 +50,16 @@ def certificate(cert, key):
     }
 
 
-OTHER_OS = {"case_facts": {"distribution": "Fedora", "distribution_version": "43", "distribution_major_version": "43"}}
+OTHER_OS = {"case_facts": {"distribution": "Fedora", "distribution_version": "43", "distribution_major_version": "43", "distribution_release": "none"}}
 SHARED = {"mlflow_server_hosts": ["{{ inventory_hostname }}", "other"]}
+
+ELSEWHERE = {
+    "mlflow_server_name": "other",
+    "mlflow_server_port": 5001,
+    "mlflow_server_base_dir": "/opt/other",
+    "mlflow_server_config_dir": "/etc/other",
+    "mlflow_server_data_dir": "/var/lib/other",
+}
 
 # (role, what is wrong, variables, what the message says)
 CASES = [
@@ -68,9 +76,10 @@ CASES = [
     ("mlflow_server", "URI without driver", {"mlflow_server_backend_store_uri": "postgresql://mlflow:x@db/mlflow"}, r"postgresql\+psycopg2://"),
     ("mlflow_server", "URI that cannot be parsed", {"mlflow_server_backend_store_uri": "postgresql+psycopg2://my@pass@db"}, r"percent-encoded"),
     ("mlflow_server", "database unreachable", database(port=1), r"cannot be reached.*mlflow_server_backend_store_uri"),
-    ("mlflow_server", "database login refused", database(password="wrong-password"), r"(refuse|login|password).*mlflow"),
+    ("mlflow_server", "database login refused", database(password="wrong-password"), r"refuses the login of mlflow"),
+    ("mlflow_server", "database login refused at the first installation", {**database(password="wrong-password"), **ELSEWHERE}, r"refuses the login of mlflow"),
     ("mlflow_server", "database newer than MLflow", database("newer"), r"newer than MLflow.*mlflow_server_version"),
-    ("mlflow_server", "database of something else", database("foreign_app"), r"not MLflow.s"),
+    ("mlflow_server", "database of something else", database("foreign_app"), r"something else than MLflow"),
     (
         "mlflow_server",
         "pools exceed max_connections",
@@ -126,17 +135,20 @@ def write_certificates():
 
 
 def changed_files(host):
-    """What changed on the machine since the last call, but for what runs anyway (logs, PostgreSQL's and the services' own data)."""
-    ignored = ("/proc", "/sys", "/run", "/tmp", "/var/log", "/root", "/var/lib/postgresql", "/var/lib/mlflow", "/var/tmp")
-    paths = " ".join(f"-path '{path}*' -o" for path in ignored)
-    find = f"if [ -e /root/stamp ]; then find / -xdev -cnewer /root/stamp -not \\( {paths} -false \\); fi; touch /root/stamp; sleep 0.02"
-    return subprocess.run(["docker", "exec", host, "sh", "-c", find], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+    """What changed on the machine since the last call, but for what runs anyway (logs, caches, the services' own data): files, and folders come or gone."""
+    ignored = ("/proc", "/sys", "/run", "/tmp", "/var/log", "/var/cache/uv", "/root", "/var/lib/postgresql", "/var/lib/mlflow", "/var/tmp")
+    look = "find / -xdev -not \\( " + " ".join(f"-path '{path}*' -o" for path in ignored) + " -false \\)"
+    script = f"""
+        {look} -type d | sort >/root/folders.now
+        if [ -e /root/stamp ]; then diff /root/folders /root/folders.now; {look} -not -type d -cnewer /root/stamp; fi
+        mv /root/folders.now /root/folders; touch /root/stamp; sleep 0.02"""
+    return subprocess.run(["docker", "exec", host, "sh", "-c", script], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
 
 
 def run_role(host, role, variables, number=0):
     extra = WORK / f"case-{host}-{number}.json"
     extra.write_text(json.dumps({**GOOD[role], **variables, "case_role": role}))
-    argv = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", host, "-e", f"@{extra}", str(SCENARIO / "case.yml")]
+    argv = ["ansible-playbook", "-i", str(WORK / "inventory"), "--limit", host, "-e", f"@{extra}", str(SCENARIO / "case.yml")]
     return subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default"})
 
 
