@@ -64,7 +64,7 @@ Try it from this machine, with any Python that has mlflow:
   with mlflow.start_run(): mlflow.log_metric("accuracy", 0.9)
   PY
 
-Run it again:  ansible-playbook site.yml -i .demo/inventory   (changes nothing)
+Run it again:  .venv/bin/ansible-playbook site.yml -i .demo/inventory   (changes nothing)
 Remove it:     make demo-clean
 EOF
 }

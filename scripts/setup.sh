@@ -54,7 +54,10 @@ setup_docker() {
     [ "$i" -lt 60 ] || die "the Docker engine did not start; see /var/log/dockerd.log"
     sleep 1
   done
-  docker info >/dev/null 2>&1 || die "the Docker engine runs, but $(id -un) may not use it: add the user to the group docker"
+  if ! docker info >/dev/null 2>&1; then
+    say "letting the group $(id -gn) use the engine until its next start (for good: add $(id -un) to the group docker)"
+    as_root chgrp "$(id -gn)" /var/run/docker.sock
+  fi
 }
 
 # Our image for one distribution, built on the official base image, or on a debootstrap where no registry answers.
@@ -65,6 +68,7 @@ setup_image() {
   if [ "$(docker image inspect --format '{{ index .Config.Labels "definition" }}' "$image" 2>/dev/null)" = "$tag" ]; then return; fi
   base=$distro
   if ! timeout 120 docker pull --quiet "$distro" >/dev/null 2>&1; then
+    [ "$suite" != none ] || die "the image $distro could not be pulled"
     base=$IMAGE_PREFIX-base:${distro/:/}
     docker image inspect "$base" >/dev/null 2>&1 || timed "no image registry answers: debootstrap of $suite" debootstrap_image "$suite" "$base"
   fi
@@ -96,6 +100,12 @@ debootstrap_image() {
 setup_images() {
   setup_image debian:12 bookworm
   setup_image debian:13 trixie
+  # Elsewhere the second machine of the scenarios may be another one: MLOPS_PLATFORM=ubuntu24.04 takes the image ubuntu:24.04.
+  case ${MLOPS_PLATFORM:-debian13} in
+    debian13) ;;
+    ubuntu*) setup_image "ubuntu:${MLOPS_PLATFORM#ubuntu}" none ;;
+    *) die "MLOPS_PLATFORM must be debian13 or like ubuntu24.04, not $MLOPS_PLATFORM" ;;
+  esac
 }
 
 # A real S3 server for the containers: the role's own default, by checksum, where the download answers; else MinIO from source.
