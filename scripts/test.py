@@ -93,11 +93,12 @@ def lint(step: Step) -> None:
 
 
 def sanity(step: Step) -> None:
-    # ansible-test downloads get-pip for its environments; every supported Python has ensurepip, which does the same without a download.
-    cache = Path.home() / ".ansible/test/cache/get_pip_25_2.py"
-    if not cache.exists():
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text("import ensurepip\n\nensurepip.bootstrap()\n")
+    # ansible-test (2.19, 2.21) downloads get-pip for its environments; every supported Python has ensurepip, which does the same without a download.
+    for version in ("24_2", "25_2"):
+        stand_in = Path.home() / f".ansible/test/cache/get_pip_{version}.py"
+        if not stand_in.exists():
+            stand_in.parent.mkdir(parents=True, exist_ok=True)
+            stand_in.write_text("import ensurepip\n\nensurepip.bootstrap()\n")
     with tempfile.TemporaryDirectory() as work:
         step.call("ansible-test", "sanity", "--color", "no", "--python", python_version(), cwd=export_collection(Path(work)))
 
