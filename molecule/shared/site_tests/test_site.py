@@ -93,7 +93,7 @@ def test_units_are_sandboxed(groups, execute, group, unit):
 
 
 def test_server_memory(groups, execute):
-    """Two workers with the default settings: the sum of their proportional set sizes, in MB."""
+    """Two workers with the default settings: the sum of their proportional set sizes, in MB of 1024 kB as ps and top count."""
     (host,) = groups["mlflow_server"]
     code = """
 import pathlib, subprocess, re
@@ -101,7 +101,7 @@ unit = subprocess.run(["systemctl", "show", "--value", "--property", "ControlGro
 procs = next(path for path in pathlib.Path("/sys/fs/cgroup").glob("**" + unit + "/cgroup.procs"))
 pids = procs.read_text().split()
 total = sum(int(re.search(r"^Pss:\\s+(\\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]) for pid in pids)
-print(len(pids), total * 1024 // 10**6)
+print(len(pids), total // 1024)
 """
     count, megabytes = map(int, execute(host, "python3", "-", stdin=code).stdout.split())
     print(f"MLflow: {count} processes, PSS {megabytes} MB")
