@@ -46,6 +46,9 @@ setup_docker() {
   if [ -d /run/systemd/system ]; then
     as_root systemctl start docker
   else
+    # Left over from an engine that was killed, these files would keep a new one from starting.
+    pidof dockerd >/dev/null || as_root rm -f /var/run/docker.pid
+    pidof containerd >/dev/null || as_root rm -f /var/run/docker/containerd/containerd.pid
     as_root sh -c 'setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &'
   fi
   local i
