@@ -43,6 +43,8 @@ setup_docker() {
   say "no Docker engine answers: installing and starting Debian's docker.io"
   [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "root or sudo is needed to install a Docker engine; or start yours"
   if ! command -v dockerd >/dev/null; then apt_install docker.io iptables; fi
+  # Debian 13 has the client in a package of its own.
+  if ! command -v docker >/dev/null; then apt_install docker-cli; fi
   if [ -d /run/systemd/system ]; then
     as_root systemctl start docker
   else
