@@ -136,7 +136,7 @@ def write_certificates():
 
 def changed_files(host):
     """What changed on the machine since the last call, but for what runs anyway (logs, caches, the services' own data): files, and folders come or gone."""
-    ignored = ("/proc", "/sys", "/run", "/tmp", "/var/log", "/var/cache/uv", "/root", "/var/lib/postgresql", "/var/lib/mlflow", "/var/tmp")
+    ignored = ("/proc", "/sys", "/run", "/tmp", "/var/log", "/var/cache", "/var/lib/apt", "/root", "/var/lib/postgresql", "/var/lib/mlflow", "/var/tmp")
     look = "find / -xdev -not \\( " + " ".join(f"-path '{path}*' -o" for path in ignored) + " -false \\)"
     script = f"""
         {look} -type d | sort >/root/folders.now
