@@ -26,7 +26,9 @@ start_container() {
       die "the container could not start; is port $PORT or $HTTP_PORT taken? Set DEMO_PORT and DEMO_HTTP_PORT"
     }
   fi
-  docker exec "$NAME" systemctl is-system-running --wait >/dev/null || true
+  # systemd answers a moment after the container has started; a unit that fails in a container does not matter here.
+  timeout 60 sh -c "until docker exec $NAME systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; do sleep 0.5; done" ||
+    die "systemd did not start in the container; see: docker logs $NAME"
 }
 
 write_inventory() {
