@@ -4,31 +4,29 @@
 # Settings by environment: DEMO_PORT (https, 8443), DEMO_HTTP_PORT (8080), DEMO_DISTRO (debian12 or debian13).
 . "$(dirname "$0")/lib.sh"
 
-DEMO=$ROOT/.demo
-NAME=mlops-mlflow-demo
 PORT=${DEMO_PORT:-8443}
 HTTP_PORT=${DEMO_HTTP_PORT:-8080}
 DISTRO=${DEMO_DISTRO:-debian12}
 
 start_container() {
-  if [ "$(docker container inspect --format '{{ .State.Running }}' "$NAME" 2>/dev/null)" = true ]; then return; fi
-  if docker container inspect "$NAME" >/dev/null 2>&1; then
-    docker start "$NAME" >/dev/null
+  if [ "$(docker container inspect --format '{{ .State.Running }}' "$DEMO_NAME" 2>/dev/null)" = true ]; then return; fi
+  if docker container inspect "$DEMO_NAME" >/dev/null 2>&1; then
+    docker start "$DEMO_NAME" >/dev/null
   else
     # systemd as in any machine; the ports are open on loopback only.
-    docker run --detach --name "$NAME" --hostname "$NAME" \
+    docker run --detach --name "$DEMO_NAME" --hostname "$DEMO_NAME" \
       --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
       --cgroupns host --volume /sys/fs/cgroup:/sys/fs/cgroup:rw --tmpfs /run --tmpfs /run/lock --tmpfs /tmp \
       --volume /etc/ssl/certs/ca-certificates.crt:/usr/local/share/host-ca.crt:ro --volume "$CACHE/uv:/var/cache/uv" \
       --publish "127.0.0.1:$PORT:$PORT" --publish "127.0.0.1:$HTTP_PORT:$HTTP_PORT" \
       "$IMAGE_PREFIX:$DISTRO" >/dev/null || {
-      docker rm --force "$NAME" >/dev/null 2>&1
+      docker rm --force "$DEMO_NAME" >/dev/null 2>&1
       die "the container could not start; is port $PORT or $HTTP_PORT taken? Set DEMO_PORT and DEMO_HTTP_PORT"
     }
   fi
   # systemd answers a moment after the container has started; a unit that fails in a container does not matter here.
-  timeout 60 sh -c "until docker exec $NAME systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; do sleep 0.5; done" ||
-    die "systemd did not start in the container; see: docker logs $NAME"
+  timeout 60 sh -c "until docker exec $DEMO_NAME systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; do sleep 0.5; done" ||
+    die "systemd did not start in the container; see: docker logs $DEMO_NAME"
 }
 
 write_inventory() {
@@ -36,20 +34,16 @@ write_inventory() {
   mkdir -p "$DEMO"
   rm -rf "$DEMO/inventory"
   cp -r "$ROOT/inventory.example" "$DEMO/inventory"
-  "$VENV/bin/python" "$ROOT/scripts/demo_inventory.py" "$DEMO" --host "$NAME" --port "$PORT" --http-port "$HTTP_PORT" \
+  "$VENV/bin/python" "$ROOT/scripts/demo_inventory.py" "$DEMO" --host "$DEMO_NAME" --port "$PORT" --http-port "$HTTP_PORT" \
     --s3-server "$CACHE/s3-server" --ca-file /usr/local/share/host-ca.crt --uv-cache /var/cache/uv
-}
-
-deploy() {
-  (cd "$ROOT" && PATH=$VENV/bin:$PATH ANSIBLE_HOME=$ROOT/.ansible ansible-playbook site.yml -i "$DEMO/inventory")
 }
 
 up() {
   local start=$SECONDS
   "$ROOT/scripts/setup.sh"
-  timed "container $NAME" start_container
+  timed "container $DEMO_NAME" start_container
   write_inventory
-  timed "site.yml" deploy
+  timed "site.yml" deploy_demo
   cat <<EOF
 
 MLflow is ready after $((SECONDS - start)) s, and the smoke test through its public URL passed.
@@ -72,8 +66,8 @@ EOF
 }
 
 clean() {
-  if command -v docker >/dev/null && docker container inspect "$NAME" >/dev/null 2>&1; then
-    docker rm --force --volumes "$NAME" >/dev/null
+  if command -v docker >/dev/null && docker container inspect "$DEMO_NAME" >/dev/null 2>&1; then
+    docker rm --force --volumes "$DEMO_NAME" >/dev/null
   fi
   rm -rf "$DEMO"
 }

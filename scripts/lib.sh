@@ -6,6 +6,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
 CACHE=${MLOPS_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/mlops-mlflow}
 IMAGE_PREFIX=mlops-mlflow-test
+DEMO=$ROOT/.demo
+DEMO_NAME=mlops-mlflow-demo
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -28,4 +30,9 @@ timed() {
   say "$what"
   "$@"
   say "$what: done in $((SECONDS - start)) s"
+}
+
+# The site playbook on the demo's container, as a user runs it.
+deploy_demo() {
+  (cd "$ROOT" && PATH=$VENV/bin:$PATH ANSIBLE_HOME=$ROOT/.ansible ansible-playbook site.yml -i "$DEMO/inventory")
 }

@@ -1,5 +1,6 @@
 """The site as its users and its attackers see it."""
 
+import json
 import os
 import urllib.parse
 from pathlib import Path
@@ -139,8 +140,6 @@ for top in ("/etc", "/opt/mlflow", "/opt/minio", "/run", "/tmp", "/var/lib", "/v
             except OSError: pass
 print(len(places), [place for place, content in places.items() if any(needle in content for needle in needles)])
 """
-    import json
-
     needles = sorted(set().union(*(spellings(value) for value in secrets.values())))
     for host in servers:
         count, found = execute(host, "python3", "-c", code, stdin=json.dumps(needles)).stdout.split(maxsplit=1)
