@@ -14,7 +14,7 @@ demo-clean: ## Remove the demo's container and files
 	@scripts/demo.sh clean
 
 test: ## Everything: lint, sanity, unit tests, all Molecule scenarios
-	@scripts/setup.sh
+	@scripts/setup.sh venv docker images s3 versitygw
 	@.venv/bin/python scripts/test.py
 
 lint units sanity: ## Only that part of the tests
@@ -22,7 +22,7 @@ lint units sanity: ## Only that part of the tests
 	@.venv/bin/python scripts/test.py $@
 
 molecule: ## One scenario: make molecule S=postgres
-	@scripts/setup.sh
+	@scripts/setup.sh venv docker images s3 versitygw
 	@.venv/bin/python scripts/test.py $(S)
 
 lock: ## Write the lock files anew from their .in files

