@@ -12,108 +12,49 @@ import glob
 import json
 import os
 import re
-from urllib.parse import parse_qsl, quote, unquote
+import secrets
+import time
 
-from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_db_agent
+from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_db_agent, _mlflow_db_backup
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DRIVERS, MlflowDbError, Uri, build_uri
 
-DRIVERS = {
-    "postgresql+psycopg2": "psycopg2-binary",
-    "postgresql+psycopg": "psycopg[binary]",
-    "mysql+pymysql": "PyMySQL",
-    "mssql+pymssql": "pymssql",
-    "sqlite": None,
-}
-SUGGESTED = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pymssql"}
-
-# As SQLAlchemy reads it: a password ends at the first "@".
-URI = re.compile(
-    r"(?P<scheme>[\w+]+)://"
-    r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/?@\[\]\s]*)(?::(?P<port>\d+))?"
-    r"/(?P<database>[^?]+)(?:\?(?P<query>.*))?",
-    re.DOTALL,
-)
-MIGRATIONS = {"tracking": "mlflow/store/db_migrations/versions", "auth": "mlflow/server/auth/db/migrations/versions"}
+MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/db/migrations/versions"}
+# Whose migrations are one transaction, as MLflow runs them.
+TRANSACTIONAL = ("postgresql", "mssql")
 # What timeout(1) exits with when it had to kill.
 KILLED = 128 + 9
-BOOTSTRAP = "import json, sys; request = json.load(sys.stdin); exec(request.pop('program')); run(request)"
+FIND_MLFLOW = "import importlib.util as u; s = u.find_spec('mlflow'); print(s.submodule_search_locations[0] if s else '')"
+BOOTSTRAP = """
+import json, sys, types
+request = json.load(sys.stdin)
+for name, text in request.pop("programs"):
+    sys.modules[name] = types.ModuleType(name)
+    exec(compile(text, name, "exec"), sys.modules[name].__dict__)
+sys.modules[name].run(request)
+"""
+PROGRAMS = (_mlflow_db_backup, _mlflow_db_agent)
 
-REFUSED = (
-    "password authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "Access denied",
-    "Login failed",
-    "authentication method",
+# What errors say, in the words of the servers and drivers.
+REFUSED = re.compile(
+    "password authentication failed|no password supplied|no pg_hba.conf entry|Access denied for user|Login failed|authentication method", re.IGNORECASE
 )
 MISSING = re.compile(r'(?:role|database) "[^"]*" does not exist|Unknown database')
 TLS = re.compile(r"\bSSL\b|certificate|\bTLS\b")
-
-
-class MlflowDbError(Exception):
-    """What is wrong and what to do about it, in one sentence and without a secret."""
-
-
-class Uri:
-    """A backend store URI whose text never leaves this object but to the process that connects."""
-
-    def __init__(self, text):
-        self.text = text
-        self.secrets = self._find_secrets(text)
-        match = URI.fullmatch(text)
-        scheme = re.match(r"([\w+]+):", text)
-        if scheme and scheme[1] in SUGGESTED:
-            raise MlflowDbError(f"The database URI begins with {scheme[1]}://, which leaves the driver open: write {SUGGESTED[scheme[1]]}:// instead")
-        if scheme and scheme[1] not in DRIVERS:
-            raise MlflowDbError(f"The database URI begins with {scheme[1]}://, which is not one of {', '.join(f'{name}://' for name in DRIVERS)}")
-        if not match:
-            raise MlflowDbError(
-                "The database URI cannot be parsed: it must be <dialect>+<driver>://<user>:<password>@<host>:<port>/<database>, "
-                "with every special character in user and password percent-encoded"
-            )
-        self.scheme = match["scheme"]
-        self.host = match["host"]
-        self.database = match["database"]
-        self.user = unquote(match["user"] or "")
-        self.port = match["port"]
-        if self.scheme == "sqlite" and not self.database.startswith("/"):
-            raise MlflowDbError("The SQLite file must be an absolute path, with four slashes: sqlite:////var/lib/mlflow/mlflow.db")
-
-    @staticmethod
-    def _find_secrets(text):
-        found = {text}
-        match = re.match(r"[^/]*://([^:/]*):(.*)@", text, re.DOTALL)
-        if match:
-            plain = unquote(match[2])
-            found |= {match[2], plain, quote(plain), quote(plain, safe=""), f"{match[1]}:{match[2]}"}
-        found |= {value for key, value in parse_qsl(text.partition("?")[2]) if re.search("pass|secret|token|key", key, re.IGNORECASE)}
-        return sorted((secret for secret in found if secret), key=len, reverse=True)
-
-    def scrub(self, message):
-        for secret in self.secrets:
-            message = message.replace(secret, "********")
-        return message
-
-    @property
-    def place(self):
-        """The database, as one may write it into a log."""
-        if self.scheme == "sqlite":
-            return self.database
-        host = self.host or "the default host"
-        return f"{self.database} on {host}{':' + self.port if self.port else ''}"
+NO_RIGHT = re.compile(r"permission denied|must be owner|command denied|read-?only|transaction_read_only", re.IGNORECASE)
+LOST = re.compile("closed the connection|terminating connection|Lost connection|gone away|connection already closed|shutting down", re.IGNORECASE)
+OTHER_SCHEMA = re.compile(
+    r"already exists|Duplicate column|Duplicate key name|no such (?:table|column)|does not exist|doesn't exist|Unknown column|check that (?:it|column)"
+)
 
 
 class Migrations:
-    """The revision graph of one MLflow installation, read from its files: importing MLflow takes seconds."""
+    """The revision graph of one MLflow, read from its files: importing MLflow takes seconds."""
 
-    def __init__(self, virtualenv, component):
-        self.python = os.path.join(virtualenv, "bin", "python")
-        if not os.path.exists(self.python):
-            raise MlflowDbError(f"There is no virtual environment in {virtualenv}")
-        files = glob.glob(os.path.join(glob.escape(virtualenv), "lib", "python3*", "site-packages", MIGRATIONS[component], "*.py"))
+    def __init__(self, folder, component):
+        """folder is that of the Python package mlflow."""
         self.parents = {}
         self.titles = {}
-        for name in files:
+        for name in glob.glob(os.path.join(glob.escape(folder), MIGRATIONS[component], "*.py")):
             with open(name, encoding="utf-8") as stream:
                 text = stream.read()
             revision = re.search(r"""^revision\s*(?::[^=]+)?=\s*["'](\w+)["']""", text, re.MULTILINE)
@@ -123,9 +64,9 @@ class Migrations:
                 self.titles[revision[1]] = title[1].strip() if title else ""
         heads = set(self.parents) - {parent for parents in self.parents.values() for parent in parents}
         if not heads:
-            raise MlflowDbError(f"There is no MLflow in {virtualenv}, or it has no database migrations for {component}")
+            raise MlflowDbError(f"The MLflow in {folder} has no database migrations for {component}")
         if len(heads) > 1:
-            raise MlflowDbError(f"The MLflow in {virtualenv} has more than one newest revision: {', '.join(sorted(heads))}")
+            raise MlflowDbError(f"The MLflow in {folder} has more than one newest revision: {', '.join(sorted(heads))}")
         self.head = heads.pop()
 
     @staticmethod
@@ -172,33 +113,74 @@ def state_of(found, migrations):
 
 
 class Database:
-    """One MLflow database, seen with the MLflow of one virtual environment."""
+    """One MLflow database, seen with the MLflow of one Python."""
 
-    def __init__(self, run_command, backend_store_uri, virtualenv, component="tracking", timeout=None):
-        """run_command is AnsibleModule's; timeout is in seconds, 0 or None is no limit."""
+    def __init__(self, run_command, uri, python, component="tracking", timeout=None):
+        """run_command is AnsibleModule's; timeout is in seconds and for all that follows together, 0 or None is no limit."""
         self.run_command = run_command
-        self.uri = Uri(backend_store_uri)
+        self.uri = Uri(uri)
+        self.python = python
         self.component = component
-        self.migrations = Migrations(virtualenv, component)
         self.timeout = timeout
+        self.deadline = time.monotonic() + timeout if timeout else None
+        folder = self._find_mlflow()
+        self.migrations = Migrations(folder, component)
+        with open(os.path.join(folder, "version.py"), encoding="utf-8") as stream:
+            self.mlflow_version = re.search(r"""^VERSION\b[^=]*=\s*["']([^"']+)""", stream.read(), re.MULTILINE)[1]
 
-    def info(self):
-        found = self._ask("inspect")
+    @classmethod
+    def from_options(cls, run_command, options):
+        """From the options that argument_spec describes."""
+        uri = options["backend_store_uri"]
+        if uri is None:
+            uri = build_uri(**{name: options[name] for name in CONNECTION})
+        python = options["python"] or os.path.join(options["virtualenv"], "bin", "python")
+        return cls(run_command, uri, python, options["component"], options["timeout"])
+
+    def _find_mlflow(self):
+        if not os.path.exists(self.python):
+            raise MlflowDbError(f"There is no Python in {self.python}: install MLflow first, or correct virtualenv or python")
+        status, output, errors = self.run_command([self.python, "-I", "-c", FIND_MLFLOW], cwd="/")
+        if status:
+            raise MlflowDbError(f"The Python {self.python} does not run: {errors.strip()[-500:]}")
+        if not output.strip():
+            raise MlflowDbError(f"There is no MLflow in the Python {self.python}")
+        return output.strip()
+
+    def info(self, upgrade=False, backup_dir=None):
+        """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir if that is given."""
+        found = self._ask("inspect", head=self.migrations.head, upgrade=upgrade, backup_dir=backup_dir)
         state, revision = state_of(found, self.migrations)
-        return {
+        info = {
             "state": state,
             "current_revision": revision,
             "head_revision": self.migrations.head,
             "pending": self.migrations.pending(revision) if state in ("empty", "behind") else [],
+            "mlflow_version": self.mlflow_version,
             **{key: found[key] for key in ("dialect", "server_version", "max_connections")},
         }
+        if upgrade:
+            self._refuse_unknown(info, found)
+            if found["objection"]:
+                raise MlflowDbError(self._explain(found["objection"]))
+        return info
 
-    def refuse_unknown(self, info):
+    def _refuse_unknown(self, info, found):
         """Nothing may be done to a database that this MLflow does not understand."""
         if info["state"] == "ahead":
             raise MlflowDbError(
-                f"The database {self.uri.place} is newer than this MLflow: its revision {info['current_revision']} is unknown, the newest known one is "
-                f"{info['head_revision']}. Use the MLflow version that upgraded it, or restore a backup from before that upgrade"
+                f"The database {self.uri.place} is newer than this MLflow: its revision {info['current_revision']} is unknown to MLflow {self.mlflow_version}, "
+                f"whose newest is {info['head_revision']}. Use the MLflow version that upgraded it, or restore a backup from before that upgrade"
+            )
+        if info["state"] == "foreign" and len(found["revisions"]) > 1:
+            raise MlflowDbError(
+                f"The database {self.uri.place} has several revisions at once: {info['current_revision']}. Its migrations were run in a way that MLflow "
+                "does not; restore a backup in which alembic's version table has one row"
+            )
+        if info["state"] == "foreign" and found["mlflow"] and not found["revisions"]:
+            raise MlflowDbError(
+                f"The database {self.uri.place} has MLflow's tables but no revision, as after a first start that was broken off: "
+                "drop its tables if nothing is in them, or restore a backup"
             )
         if info["state"] == "foreign":
             what = f"revision {info['current_revision']}" if info["current_revision"] else "tables without a revision"
@@ -206,62 +188,122 @@ class Database:
                 f"The database {self.uri.place} holds {what} and is not an MLflow {self.component} database. Use an empty database, one for each component"
             )
 
-    def upgrade(self, lock_timeout, wait_timeout):
-        """Bring the schema to head; returns whether its revision moved."""
-        done = self._ask("upgrade", head=self.migrations.head, lock_timeout=lock_timeout, wait_timeout=wait_timeout)
-        if done["after"] != [self.migrations.head]:
-            after = ", ".join(done["after"]) or "none"
-            raise MlflowDbError(f"The upgrade of {self.uri.place} ended at revision {after} instead of {self.migrations.head}")
+    def backup_file(self, folder, info):
+        """A name that says which database, in which state, and when."""
+        name = re.sub(r"[^\w.-]", "_", os.path.basename(self.uri.database))
+        when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return os.path.join(folder, f"{name}-{info['current_revision']}-{when}{_mlflow_db_backup.SUFFIXES[self.uri.kind]}")
+
+    def upgrade(self, info, lock_timeout, wait_timeout, backup_file=None):
+        """Bring the schema to head; returns whether its revision moved. Whatever goes wrong, the error says what the database is like now."""
+        try:
+            done = self._ask("upgrade", head=self.migrations.head, lock_timeout=lock_timeout, wait_timeout=wait_timeout, backup_file=backup_file)
+            if done["after"] != [self.migrations.head]:
+                raise MlflowDbError(f"The upgrade ended at revision {', '.join(done['after']) or 'none'}")
+        except MlflowDbError as exc:
+            raise MlflowDbError(f"{exc}. {self._aftermath(info, backup_file) if exc.began else 'This upgrade has changed nothing'}") from exc
         return done["before"] != done["after"]
 
+    def _aftermath(self, info, backup_file):
+        self.timeout, self.deadline = None, time.monotonic() + 30
+        while True:
+            try:
+                now = self.info()
+                break
+            except MlflowDbError as exc:
+                if time.monotonic() > self.deadline - 5:
+                    return f"Whether the database has changed is not known, because it cannot be asked: {exc}"
+                # A server that restarts needs a moment.
+                time.sleep(2)
+        if now["state"] == "current":
+            text = f"The database is at the newest revision {now['head_revision']} now"
+        elif now["current_revision"] == info["current_revision"] and self.uri.kind in TRANSACTIONAL:
+            text = f"The database is as it was, at revision {now['current_revision'] or 'none'}"
+        else:
+            text = (
+                f"The revision is {now['current_revision'] or 'none'} now and was {info['current_revision'] or 'none'}. {self.uri.kind} cannot undo "
+                "a migration that was broken off: if this one had begun, restore a backup before the next attempt"
+            )
+        if backup_file and os.path.exists(backup_file):
+            text += f". The backup from before is {backup_file}"
+        return text
+
+    def rehearse(self, lock_timeout, wait_timeout):
+        """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took."""
+        if self.uri.kind not in ("postgresql", "sqlite"):
+            raise MlflowDbError(f"A rehearsal needs PostgreSQL or SQLite, not {self.uri.kind}: use rehearsal: none")
+        copy = f"{self.uri.database[:40] if self.uri.kind == 'postgresql' else self.uri.database}_rehearsal_{secrets.token_hex(4)}"
+        try:
+            done = self._ask("rehearse", copy=copy, lock_timeout=lock_timeout, wait_timeout=wait_timeout)
+            if done.pop("after") != [self.migrations.head]:
+                raise MlflowDbError("It did not end at the newest revision")
+            return done
+        except MlflowDbError as exc:
+            # One that was killed could not tidy up.
+            self.timeout, self.deadline = None, time.monotonic() + 30
+            left = ""
+            try:
+                self._ask("drop", copy=copy)
+            except MlflowDbError as problem:
+                left = f". The copy {copy} may be left: {problem}"
+            raise MlflowDbError(f"The rehearsal failed, the database itself has not been touched: {exc}{left}") from exc
+
     def _ask(self, action, **request):
-        request.update(action=action, uri=self.uri.text, component=self.component, program=self._program())
+        request.update(action=action, uri=self.uri.text, component=self.component)
+        request["programs"] = [(program.__name__, program.__spec__.loader.get_source(program.__name__)) for program in PROGRAMS]
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
             del os.environ[name]
+        # 0 means no limit to timeout(1), so that a limit which is used up must stay above it.
+        limit = max(self.deadline - time.monotonic(), 0.1) if self.deadline else 0
         # The request, with the URI in it, goes by standard input: arguments are for all to see.
         status, output, errors = self.run_command(
-            ["timeout", "--signal=KILL", str(self.timeout or 0), self.migrations.python, "-I", "-c", BOOTSTRAP],
+            ["timeout", "--signal=KILL", f"{limit:.1f}", self.python, "-I", "-c", BOOTSTRAP],
             data=json.dumps(request),
             environ_update={"MLFLOW_DISABLE_TELEMETRY": "true"},
             cwd="/",
         )
-        if status == KILLED:
-            raise MlflowDbError(f"The database {self.uri.place} did not finish within {self.timeout} s. PostgreSQL and SQLite have undone what was begun")
+        if self.deadline and time.monotonic() >= self.deadline and status == KILLED:
+            raise MlflowDbError(f"The database {self.uri.place} did not finish within {f'timeout={self.timeout}' if self.timeout else '30'} s and was stopped")
         try:
             answer = json.loads(output)
         except ValueError:
             tail = self.uri.scrub(errors).strip()[-2000:]
-            raise MlflowDbError(f"The MLflow Python ended with exit status {status}: {tail}") from None
+            how = f"was killed by signal {-status if status < 0 else status - 128}" if status < 0 or status > 128 else f"ended with exit status {status}"
+            raise MlflowDbError(f"The Python of MLflow {how}{': ' + tail if tail else ''}") from None
         if "error" in answer:
-            raise MlflowDbError(self._explain(answer["error"]))
+            raise MlflowDbError(self._explain(answer["error"]), began=answer["error"]["began"])
         return answer["result"]
-
-    @staticmethod
-    def _program():
-        return _mlflow_db_agent.__spec__.loader.get_source(_mlflow_db_agent.__name__)
 
     def _explain(self, error):
         text = " ".join(self.uri.scrub(error["text"]).split())
-        if error["kind"] == "Busy":
-            return f"Nothing was done to {self.uri.place}: {text}"
-        if error["cause"] in ("ImportError", "ModuleNotFoundError", "NoSuchModuleError"):
-            return f"The virtual environment lacks a package that this needs (for the database: {DRIVERS[self.uri.scheme] or 'none'}): {text}"
-        if error["cause"] == "LockNotAvailable":
-            who = "; ".join(
-                f"process {session['pid']} of user {session['user']}"
-                + (f" ({session['application'] or 'no name'}, {session['state']} since {session['transaction_start']})" if session["state"] else "")
-                for session in error["sessions"]
-            )
-            return f"The upgrade of {self.uri.place} waited too long for a lock and was undone. Sessions that hold locks: {who or 'none any more'}"
-        if any(words in text for words in REFUSED):
-            return f"The database {self.uri.place} refuses the login of {self.uri.user or 'the default user'}: check user, password and pg_hba ({text})"
+        kind, cause = error["kind"], error["cause"]
+        login = self.uri.user or "the default user"
+        if kind == "Busy":
+            return f"The database {self.uri.place} is in use: {text}"
+        if kind == "BackupError":
+            return f"No backup of {self.uri.place} could be made: {text}"
+        if cause in ("ImportError", "ModuleNotFoundError", "NoSuchModuleError"):
+            return f"The Python {self.python} lacks a package that this needs (for the database: {DRIVERS[self.uri.scheme] or 'none'}): {text}"
+        if error["sessions"] is not None:
+            return f"The upgrade of {self.uri.place} waited too long for a lock. What stood in its way: {'; '.join(error['sessions']) or 'nothing any more'}"
+        if REFUSED.search(text):
+            return f"The database {self.uri.place} refuses the login of {login}: check user, password and pg_hba ({text})"
+        if LOST.search(text):
+            return f"The connection to {self.uri.place} was lost ({text})"
+        if kind == "NoRight" or NO_RIGHT.search(text):
+            return f"{login} has no right to change the schema of {self.uri.place}: log in as the owner of its tables ({text})"
         if MISSING.search(text):
             return f"The database {self.uri.place} or its user {self.uri.user} does not exist: create them first ({text})"
         if TLS.search(text):
-            return f"No trusted TLS connection to {self.uri.place}: check the CA file, the host name and sslmode in the URI ({text})"
-        if error["cause"] in ("OperationalError", "ConnectionTimeout") and self.uri.scheme != "sqlite":
+            return f"No trusted TLS connection to {self.uri.place}: check the CA file, the host name and the TLS mode ({text})"
+        if OTHER_SCHEMA.search(text):
+            return (
+                f"The schema of {self.uri.place} is not the one of its revision, as after an upgrade that was broken off or a change by hand. "
+                f"Restore a backup, or repair it ({cause}: {text})"
+            )
+        if cause in ("OperationalError", "ConnectionTimeout") and self.uri.kind != "sqlite":
             return f"The database {self.uri.place} cannot be reached: check host, port, firewall and that it listens there ({text})"
-        return f"The database {self.uri.place} answered with an error: {error['cause']}: {text}"
+        return f"The database {self.uri.place} answered with an error: {cause}: {text}"
 
 
 def revision_diff(info, upgraded):
@@ -275,9 +317,34 @@ def revision_diff(info, upgraded):
     return {"before": before, "after": describe(info["head_revision"], []) if upgraded else before}
 
 
-def argument_spec():
+CONNECTION = {
+    "driver": {"type": "str", "choices": list(DRIVERS), "default": "postgresql+psycopg2"},
+    "login_host": {"type": "str"},
+    "login_port": {"type": "int"},
+    "login_unix_socket": {"type": "path"},
+    "login_user": {"type": "str"},
+    "login_password": {"type": "str", "no_log": True},
+    "login_db": {"type": "str"},
+    "ssl_mode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
+    "ca_cert": {"type": "path"},
+    "ssl_cert": {"type": "path"},
+    "ssl_key": {"type": "path", "no_log": False},
+}
+
+
+def module_arguments(**options):
+    """The arguments of AnsibleModule that all modules about a database share."""
     return {
-        "backend_store_uri": {"type": "str", "required": True, "no_log": True},
-        "component": {"type": "str", "choices": ["tracking", "auth"], "default": "tracking"},
-        "virtualenv": {"type": "path", "required": True},
+        "argument_spec": {
+            "backend_store_uri": {"type": "str", "no_log": True},
+            **CONNECTION,
+            "component": {"type": "str", "choices": ["tracking", "auth"], "default": "tracking"},
+            "virtualenv": {"type": "path"},
+            "python": {"type": "path"},
+            **options,
+        },
+        "mutually_exclusive": [("virtualenv", "python")] + [("backend_store_uri", name) for name in CONNECTION if name != "driver"],
+        "required_one_of": [("backend_store_uri", "login_db"), ("virtualenv", "python")],
+        "required_together": [("ssl_cert", "ssl_key")],
+        "supports_check_mode": True,
     }

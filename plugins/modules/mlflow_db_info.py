@@ -29,7 +29,12 @@ seealso:
 EXAMPLES = r"""
 - name: See what an upgrade to MLflow 3.17.2 would do
   mlops.mlflow.mlflow_db_info:
-    backend_store_uri: "postgresql+psycopg2://mlflow:{{ mlflow_password | urlencode }}@db.example.org/mlflow"
+    login_host: db.example.org
+    login_user: mlflow
+    login_password: "{{ mlflow_db_password }}"
+    login_db: mlflow
+    ssl_mode: verify-full
+    ca_cert: /etc/ssl/certs/ca-certificates.crt
     virtualenv: /opt/mlflow/venvs/3.17.2
   register: mlflow_database
 
@@ -42,17 +47,18 @@ RETURN = r"""
 state:
   description:
     - V(empty) has no tables, V(current) is at the newest revision, V(behind) can be upgraded.
-    - V(ahead) has a revision that this MLflow does not know, V(foreign) is not an MLflow database of this component.
+    - V(ahead) has MLflow's tables and a revision that this MLflow does not know, V(foreign) is not an MLflow database of this component,
+      or has several revisions at once.
   returned: success
   type: str
   sample: behind
 current_revision:
-  description: Revision of the database, null when it has none.
+  description: Revision of the database, null when it has none. Several are separated by commas.
   returned: success
   type: str
   sample: 7d34483879f0
 head_revision:
-  description: Newest revision of the MLflow in O(virtualenv).
+  description: Newest revision of the MLflow in O(virtualenv) or O(python).
   returned: success
   type: str
   sample: dc11669786a5
@@ -68,6 +74,11 @@ pending:
     title:
       description: What it is about.
       type: str
+mlflow_version:
+  description: Version of the MLflow whose schema is wanted.
+  returned: success
+  type: str
+  sample: 3.17.2
 dialect:
   description: Kind of the database.
   returned: success
@@ -88,16 +99,14 @@ max_connections:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, MlflowDbError, argument_spec
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, module_arguments
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec={**argument_spec(), "timeout": {"type": "int", "default": 60}},
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**module_arguments(timeout={"type": "int", "default": 60}))
     try:
-        info = Database(module.run_command, **module.params).info()
+        info = Database.from_options(module.run_command, module.params).info()
     except MlflowDbError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **info)

@@ -13,13 +13,33 @@ description:
   - Runs the migrations of an MLflow installation on a tracking, model registry or auth database, and fills an empty one.
   - Refuses a database that is newer than this MLflow, and one that is not MLflow's.
   - Upgraders exclude each other by a lock in the database, so that it does not matter on how many hosts the module runs.
-  - Takes no backup. Stop the servers and save the database first.
+  - PostgreSQL runs all pending migrations in one transaction. MySQL, MariaDB and SQLite cannot undo one that was broken off, so that
+    O(backup) is what helps there.
+  - Stop the MLflow servers of the database first. An older server does not work with a newer schema.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._mlflow_db
 options:
+  backup:
+    description:
+      - Folder on the host that gets a backup before anything is changed, or V(none). A folder that does not exist is made, for its owner only.
+      - The backup is C(pg_dump)'s custom format for PostgreSQL, the SQL text of C(mariadb-dump) or C(mysqldump) for MySQL and MariaDB, and a file
+        by the online backup of SQLite. Other databases have none. The tools must be on the host, C(pg_dump) in the version of the server or newer.
+      - It is read again before the upgrade begins. Less free space than the size of the database is refused.
+      - There is no backup when nothing is pending, or when the database is empty.
+    type: path
+    default: none
+  rehearsal:
+    description:
+      - With V(first) and V(only) a copy of the database is upgraded, and dropped. V(first) goes on with the database itself if that went well.
+      - PostgreSQL copies by template, which needs the right C(CREATEDB), a connection to the database C(postgres), and that nobody else uses the
+        database. SQLite needs space for the copy beside the file. Others cannot rehearse.
+      - Does nothing in check mode, when nothing is pending, and for an empty database.
+    type: str
+    choices: [none, first, only]
+    default: none
   lock_timeout:
     description:
       - Seconds that a migration waits for a table which another session uses. Without the limit an idle transaction blocks an
@@ -27,11 +47,11 @@ options:
     type: int
     default: 30
   wait_timeout:
-    description: Seconds to wait for another upgrade of the same database to end.
+    description: Seconds to wait for another upgrade of the same database to end, and for its users to leave before a rehearsal.
     type: int
     default: 300
   timeout:
-    description: Seconds until the upgrade is stopped. V(0) waits without limit.
+    description: Seconds until the module is stopped, with backup and rehearsal. V(0) waits without limit.
     type: int
     default: 0
 seealso:
@@ -43,7 +63,16 @@ EXAMPLES = r"""
   mlops.mlflow.mlflow_db_upgrade:
     backend_store_uri: "postgresql+psycopg2://mlflow:{{ mlflow_password | urlencode }}@db.example.org/mlflow"
     virtualenv: /opt/mlflow/venvs/3.17.2
+    backup: /var/backups/mlflow
   run_once: true
+
+- name: See how long the upgrade of a SQLite file would take
+  mlops.mlflow.mlflow_db_upgrade:
+    driver: sqlite
+    login_db: /var/lib/mlflow/mlflow.db
+    python: /opt/mlflow/venvs/3.17.2/bin/python
+    rehearsal: only
+  register: mlflow_rehearsal
 """
 
 RETURN = r"""
@@ -60,7 +89,7 @@ current_revision:
   type: str
   sample: 7d34483879f0
 head_revision:
-  description: Newest revision of the MLflow in O(virtualenv), and that of the database after a run without check mode.
+  description: Newest revision of this MLflow, and that of the database after an upgrade.
   returned: success
   type: str
   sample: dc11669786a5
@@ -76,37 +105,74 @@ pending:
     title:
       description: What it is about.
       type: str
+mlflow_version:
+  description: Version of the MLflow whose schema is wanted.
+  returned: success
+  type: str
+  sample: 3.17.2
+backup_file:
+  description: The backup.
+  returned: when one was made, also if the upgrade failed after it
+  type: str
+  sample: /var/backups/mlflow/mlflow-7d34483879f0-20261121T170000Z.dump
+rehearsal:
+  description: How the rehearsal went.
+  returned: when there was one
+  type: dict
+  contains:
+    copy_seconds:
+      description: Seconds that the copy took.
+      type: float
+    upgrade_seconds:
+      description: Seconds that the migrations took.
+      type: float
+  sample: {copy_seconds: 2.1, upgrade_seconds: 9.4}
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, MlflowDbError, argument_spec, revision_diff
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, module_arguments, revision_diff
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
-        argument_spec={
-            **argument_spec(),
-            "lock_timeout": {"type": "int", "default": 30},
-            "wait_timeout": {"type": "int", "default": 300},
-            "timeout": {"type": "int", "default": 0},
-        },
-        supports_check_mode=True,
+        **module_arguments(
+            backup={"type": "path", "default": "none"},
+            rehearsal={"type": "str", "choices": ["none", "first", "only"], "default": "none"},
+            lock_timeout={"type": "int", "default": 30},
+            wait_timeout={"type": "int", "default": 300},
+            timeout={"type": "int", "default": 0},
+        )
     )
-    options = dict(module.params)
-    limits = {name: options.pop(name) for name in ("lock_timeout", "wait_timeout")}
+    options = module.params
+    limits = {name: options[name] for name in ("lock_timeout", "wait_timeout")}
+    folder = None if options["backup"] == "none" else options["backup"]
+    if folder and not os.path.isabs(folder):
+        module.fail_json(msg=f"backup must be an absolute path or none, not {folder}")
+    result = {}
+    backup_file = None
     try:
-        database = Database(module.run_command, **options)
-        info = database.info()
-        database.refuse_unknown(info)
-        changed = bool(info["pending"])
+        database = Database.from_options(module.run_command, options)
+        info = database.info(upgrade=True, backup_dir=folder)
+        result.update({key: info[key] for key in ("state", "current_revision", "head_revision", "pending", "mlflow_version")})
+        if options["rehearsal"] != "none" and info["state"] == "behind" and not module.check_mode:
+            result["rehearsal"] = database.rehearse(**limits)
+        changed = bool(info["pending"]) and options["rehearsal"] != "only"
         if changed and not module.check_mode:
-            changed = database.upgrade(**limits)
+            if folder and info["state"] == "behind":
+                backup_file = database.backup_file(folder, info)
+            changed = database.upgrade(info, backup_file=backup_file, **limits)
     except MlflowDbError as exc:
-        module.fail_json(msg=str(exc))
-    result = {key: info[key] for key in ("state", "current_revision", "head_revision", "pending")}
-    module.exit_json(changed=changed, diff=revision_diff(info, changed), **result)
+        module.fail_json(msg=str(exc), **with_backup(result, backup_file))
+    module.exit_json(changed=changed, diff=revision_diff(info, changed), **with_backup(result, backup_file))
+
+
+def with_backup(result: dict, backup_file: str | None) -> dict:
+    # Another upgrader may have been faster, and then there was nothing to save.
+    return {**result, "backup_file": backup_file} if backup_file and os.path.exists(backup_file) else result
 
 
 if __name__ == "__main__":

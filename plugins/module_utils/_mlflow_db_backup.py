@@ -1,0 +1,190 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: no promise is made to other users.
+
+"""Backups of an MLflow database, made and read again by the tools of its server. Runs with MLflow's own Python."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import glob
+import os
+import re
+import shutil
+import tempfile
+
+SUFFIXES = {"postgresql": ".dump", "mysql": ".sql", "sqlite": ".db"}
+
+SIZES = {
+    "postgresql": "SELECT pg_database_size(current_database())",
+    "mysql": "SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = DATABASE()",
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+}
+
+
+class BackupError(Exception):
+    """There can be no backup, or the one that was made is no good."""
+
+
+def check_backup(connection, folder):
+    """Raise BackupError unless the folder can take a backup of this database and the tool for it is there."""
+    kind = connection.dialect.name
+    if kind not in SUFFIXES:
+        raise BackupError(f"there is no backup for {kind}: save the database with its own tools, and use backup: none")
+    parent = folder
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        raise BackupError(f"{parent} is not a folder")
+    if kind == "postgresql":
+        postgresql_tool("pg_dump", connection.dialect.server_version_info[0])
+        postgresql_tool("pg_restore", connection.dialect.server_version_info[0])
+    elif kind == "mysql":
+        mysql_tool()
+    needed = int(connection.exec_driver_sql(SIZES[kind]).scalar() or 0)
+    room = os.statvfs(parent)
+    free = room.f_bavail * room.f_frsize
+    if free < needed:
+        raise BackupError(f"the backup may need {needed // 2**20 + 1} MiB, and {folder} has {free // 2**20} MiB left")
+
+
+def make_backup(engine, path, lock_timeout):
+    """Write the backup, read it again, and only then give it its name. lock_timeout: seconds that pg_dump waits for a locked table."""
+    with engine.connect() as connection:
+        check_backup(connection, os.path.dirname(path))
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    part = f"{path}.part"
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        if engine.dialect.name == "postgresql":
+            dump_postgresql(engine, part, lock_timeout)
+        elif engine.dialect.name == "mysql":
+            dump_mysql(engine, part)
+        else:
+            copy_sqlite(engine, part)
+        with open(part, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.rename(part, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def run(*argv, **environment):
+    """A command of the machine, while this process holds the upgrade lock. Raises BackupError with what it says."""
+
+    async def call():
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        return (await process.communicate())[1], process.returncode
+
+    errors, status = asyncio.run(call())
+    if status:
+        raise BackupError(f"{os.path.basename(argv[0])} ended with exit status {status}: {errors.decode(errors='replace').strip()[-1000:]}")
+
+
+@contextlib.contextmanager
+def secret_file(lines):
+    """A file that only this user can read, gone afterwards: arguments are for all to see."""
+    handle, name = tempfile.mkstemp(prefix="mlflow-db-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write("".join(f"{line}\n" for line in lines))
+        yield name
+    finally:
+        os.unlink(name)
+
+
+def postgresql_tool(name, server):
+    """The oldest that is new enough: a newer pg_dump writes what the server's own pg_restore may not read."""
+    found = {}
+    for path in glob.glob(f"/usr/lib/postgresql/*/bin/{name}") + glob.glob(f"/usr/pgsql-*/bin/{name}"):
+        found[int(re.search(r"(\d+)/bin/", path)[1])] = path
+    usable = [version for version in sorted(found) if version >= server]
+    tool = found[usable[0]] if usable else shutil.which(name)
+    if not tool:
+        raise BackupError(f"{name} is not installed: install the PostgreSQL client (Debian: postgresql-client), version {server} or newer")
+    return tool
+
+
+def dump_postgresql(engine, path, lock_timeout):
+    parameters = engine.dialect.create_connect_args(engine.url)[1]
+    password = parameters.pop("password", None)
+    server = server_version(engine)[0]
+    service = ["[mlflow]"] + [f"{key}={value}" for key, value in parameters.items()]
+    with secret_file(service) as name:
+        run(
+            postgresql_tool("pg_dump", server),
+            "--format=custom",
+            "--no-password",
+            f"--lock-wait-timeout={lock_timeout}s",
+            f"--file={path}",
+            "--dbname=service=mlflow",
+            PGSERVICEFILE=name,
+            **({} if password is None else {"PGPASSWORD": password}),
+        )
+    # Not only its table of contents, but all that is in it.
+    run(postgresql_tool("pg_restore", server), "--file=/dev/null", path)
+
+
+def server_version(engine):
+    with engine.connect() as connection:
+        return connection.dialect.server_version_info
+
+
+def mysql_tool():
+    for name in ("mariadb-dump", "mysqldump"):
+        if shutil.which(name):
+            return shutil.which(name)
+    raise BackupError("neither mariadb-dump nor mysqldump is installed: install the client of the server (Debian: mariadb-client)")
+
+
+def mysql_options(parameters):
+    """The connection as lines of an option file."""
+    names = {"host": "host", "port": "port", "user": "user", "password": "password", "unix_socket": "socket"}
+    values = {names[key]: value for key, value in parameters.items() if key in names}
+    ssl = parameters.get("ssl") or {}
+    values.update({f"ssl-{key}": ssl[key] for key in ("ca", "cert", "key") if key in ssl})
+
+    def quoted(value):
+        return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+    return ["[client]"] + [f"{key}={quoted(value)}" for key, value in values.items()]
+
+
+def dump_mysql(engine, path):
+    parameters = engine.dialect.create_connect_args(engine.url)[1]
+    with secret_file(mysql_options(parameters)) as name:
+        run(
+            mysql_tool(),
+            f"--defaults-file={name}",
+            "--single-transaction",
+            "--hex-blob",
+            "--routines",
+            "--triggers",
+            "--no-tablespaces",
+            f"--result-file={path}",
+            engine.url.database,
+        )
+    with open(path, "rb") as stream:
+        stream.seek(max(0, os.path.getsize(path) - 200))
+        if b"-- Dump completed" not in stream.read():
+            raise BackupError("the dump ends before its end")
+
+
+def copy_sqlite(engine, path):
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(engine.url.database)) as source, contextlib.closing(sqlite3.connect(path)) as target:
+        source.backup(target)
+        verdict = target.execute("PRAGMA integrity_check").fetchone()[0]
+    if verdict != "ok":
+        raise BackupError(f"the copy is damaged: {verdict}")

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: no promise is made to other users.
+
+"""Database URIs as MLflow takes them: read, written, and kept out of every text."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+# What each needs from PyPI.
+DRIVERS = {
+    "postgresql+psycopg2": "psycopg2-binary",
+    "postgresql+psycopg": "psycopg[binary]",
+    "mysql+pymysql": "PyMySQL",
+    "mssql+pymssql": "pymssql",
+    "sqlite": None,
+}
+SUGGESTED = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pymssql"}
+
+# As SQLAlchemy reads it: a password ends at the first "@".
+URI = re.compile(
+    r"(?P<scheme>[\w+]+)://"
+    r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/?@\[\]\s]*)(?::(?P<port>\d+))?"
+    r"/(?P<database>[^?]+)(?:\?(?P<query>.*))?",
+    re.DOTALL,
+)
+
+# What the options are called in the query of a URI, by the kind of the database.
+QUERY_NAMES = {
+    "postgresql": {"login_unix_socket": "host", "ssl_mode": "sslmode", "ca_cert": "sslrootcert", "ssl_cert": "sslcert", "ssl_key": "sslkey"},
+    "mysql": {"login_unix_socket": "unix_socket", "ca_cert": "ssl_ca", "ssl_cert": "ssl_cert", "ssl_key": "ssl_key"},
+}
+
+
+class MlflowDbError(Exception):
+    """What is wrong with an MLflow database and what to do about it, in one sentence and without a secret."""
+
+    def __init__(self, message, began=True):
+        """began: whether a migration may have begun."""
+        super().__init__(message)
+        self.began = began
+
+
+def build_uri(driver, login_db, login_host=None, login_port=None, login_user=None, login_password=None, **others):
+    """The URI for what is given piece by piece. others may have login_unix_socket, ssl_mode, ca_cert, ssl_cert, ssl_key."""
+    if "?" in login_db:
+        raise MlflowDbError("login_db must not hold a question mark: MLflow could not tell it from the options of its URI")
+    kind = driver.partition("+")[0]
+    given = {name: value for name, value in others.items() if value is not None}
+    unknown = sorted(set(given) - set(QUERY_NAMES.get(kind, {})))
+    if driver == "sqlite":
+        unknown += [
+            name
+            for name, value in (("login_host", login_host), ("login_port", login_port), ("login_user", login_user), ("login_password", login_password))
+            if value is not None
+        ]
+    if unknown:
+        raise MlflowDbError(f"With driver={driver} these options mean nothing, leave them out: {', '.join(unknown)}")
+    if login_password is not None and not login_user:
+        raise MlflowDbError("login_password needs a login_user")
+    if driver == "sqlite":
+        return f"sqlite:///{login_db}"
+    login = quote(login_user, safe="") if login_user else ""
+    if login_password is not None:
+        login += f":{quote(login_password, safe='')}"
+    host = login_host or ""
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    port = f":{login_port}" if login_port else ""
+    query = urlencode({QUERY_NAMES[kind][name]: value for name, value in given.items()})
+    return f"{driver}://{login + '@' if login else ''}{host}{port}/{login_db}{'?' + query if query else ''}"
+
+
+class Uri:
+    """A backend store URI whose text never leaves this object but to the process that connects."""
+
+    def __init__(self, text):
+        self.text = text
+        self.secrets = self._find_secrets(text)
+        match = URI.fullmatch(text)
+        scheme = re.match(r"([\w+]+):", text)
+        if scheme and scheme[1] in SUGGESTED:
+            raise MlflowDbError(f"The database URI begins with {scheme[1]}://, which leaves the driver open: write {SUGGESTED[scheme[1]]}:// instead")
+        if scheme and scheme[1] not in DRIVERS:
+            raise MlflowDbError(f"The database URI begins with {scheme[1]}://, which is not one of {', '.join(f'{name}://' for name in DRIVERS)}")
+        if not match:
+            raise MlflowDbError(
+                "The database URI cannot be parsed: it must be <dialect>+<driver>://<user>:<password>@<host>:<port>/<database>, "
+                "with every special character in user and password percent-encoded"
+            )
+        self.scheme = match["scheme"]
+        self.kind = self.scheme.partition("+")[0]
+        self.host = match["host"]
+        self.database = match["database"]
+        self.user = unquote(match["user"] or "")
+        self.port = match["port"]
+        if self.kind == "sqlite" and not self.database.startswith("/"):
+            raise MlflowDbError("The SQLite file must be an absolute path, with four slashes: sqlite:////var/lib/mlflow/mlflow.db")
+
+    @staticmethod
+    def _find_secrets(text):
+        plain = {value for key, value in parse_qsl(text.partition("?")[2]) if re.search("pass|secret|token|key", key, re.IGNORECASE)}
+        found = {text}
+        # To the first "@", where a password ends, and to the last one, where it ends if somebody forgot to encode it.
+        for match in filter(None, (re.match(rf"[^/]*://([^:/]*):(.*{shortest})@", text, re.DOTALL) for shortest in ("?", ""))):
+            found |= {match[2], f"{match[1]}:{match[2]}"}
+            plain.add(unquote(match[2]))
+        for secret in plain:
+            # In every form in which a library may quote it.
+            found |= {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1], re.sub(r"([\\'])", r"\\\1", secret)}
+        return sorted((secret for secret in found if secret), key=len, reverse=True)
+
+    def scrub(self, message):
+        for secret in self.secrets:
+            message = message.replace(secret, "********")
+        return message
+
+    @property
+    def place(self):
+        """The database, as one may write it into a log."""
+        if self.kind == "sqlite":
+            return self.database
+        host = self.host or "the default host"
+        return f"{self.database} on {host}{':' + self.port if self.port else ''}"
