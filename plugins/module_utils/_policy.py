@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 
@@ -35,15 +36,49 @@ def _principal(value):
     return {kind: sorted({_ROOT_ARN.sub(r"\1", item) for item in _values(names)}) for kind, names in value.items()}
 
 
+def _network(value):
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        return value
+
+
+def _number(value):
+    return str(int(value)) if re.fullmatch(r"[+-]?\d+", value) else value
+
+
+# What servers write in another way than it was given, by the kind of the condition.
+_SPELLINGS = {
+    "IpAddress": _network,
+    "NotIpAddress": _network,
+    "Numeric": _number,
+    "Date": lambda value: re.sub(r"[+-]00:00$", "Z", value),
+    "Bool": str.lower,
+    "Null": str.lower,
+}
+
+
+def _condition(operator, tests):
+    if not isinstance(tests or {}, dict):
+        raise PolicyError(f"The condition {operator} must be a dictionary")
+    # An operator may begin with ForAllValues: or ForAnyValue: and end with IfExists.
+    kind = operator.rpartition(":")[2]
+    spell = next((function for prefix, function in _SPELLINGS.items() if kind.startswith(prefix)), str)
+    return {name: sorted({spell(value) for value in _values(values)}) for name, values in (tests or {}).items()}
+
+
 def _statement(statement):
     result = {}
     for key, value in statement.items():
         if key in _SETS:
-            result[key] = _values(value)
+            # MinIO makes ** of a resource that is * alone.
+            result[key] = sorted({re.sub(r"\*+", "*", item) for item in _values(value)})
         elif key in ("Principal", "NotPrincipal"):
             result[key] = _principal(value)
         elif key == "Condition":
-            result[key] = {operator: {name: _values(values) for name, values in (tests or {}).items()} for operator, tests in (value or {}).items()}
+            if not isinstance(value or {}, dict):
+                raise PolicyError("The Condition of a statement must be a dictionary")
+            result[key] = {operator: _condition(operator, tests) for operator, tests in (value or {}).items()}
         else:
             result[key] = value
     return {key: value for key, value in result.items() if value not in ("", None, {})}

@@ -23,6 +23,12 @@ def policy(**statement):
         (policy(Principal={"AWS": "arn:aws:iam::123456789012:root"}), policy(Principal={"AWS": ["123456789012"]})),
         (policy(Condition={"Bool": {"aws:SecureTransport": False}}), policy(Condition={"Bool": {"aws:SecureTransport": ["false"]}})),
         (policy(Condition={}), policy()),
+        (policy(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.7"}}), policy(Condition={"IpAddress": {"aws:SourceIp": ["10.0.0.7/32"]}})),
+        (policy(Condition={"NotIpAddress": {"aws:SourceIp": "2001:DB8::1"}}), policy(Condition={"NotIpAddress": {"aws:SourceIp": "2001:db8:0::1/128"}})),
+        (policy(Condition={"Null": {"aws:SourceIp": "TRUE"}}), policy(Condition={"Null": {"aws:SourceIp": True}})),
+        (policy(Condition={"NumericEqualsIfExists": {"s3:max-keys": "010"}}), policy(Condition={"NumericEqualsIfExists": {"s3:max-keys": 10}})),
+        (policy(Condition={"DateLessThan": {"k": "2030-01-01T00:00:00+00:00"}}), policy(Condition={"DateLessThan": {"k": "2030-01-01T00:00:00Z"}})),
+        (policy(Resource="*"), policy(Resource=["**"])),
         (policy(Sid=""), policy()),
         ({**policy(), "Id": "x"}, {**policy(), "ID": "x"}),
         (policy(), json.dumps(policy())),
@@ -49,6 +55,7 @@ def test_order_of_statements_does_not_count():
         policy(Principal="*"),
         policy(Sid="named"),
         policy(Condition={"Bool": {"aws:SecureTransport": True}}),
+        policy(Resource="arn:aws:s3:::b/"),
         {**policy(), "Version": "2008-10-17"},
         {},
     ],
@@ -66,3 +73,14 @@ def test_canonical_is_its_own_canonical():
 def test_what_is_no_policy_is_refused(bad):
     with pytest.raises(PolicyError):
         parse(bad)
+
+
+@pytest.mark.parametrize("bad", ["x", {"StringEquals": "x"}, {"StringEquals": ["x"]}])
+def test_what_is_no_condition_is_refused(bad):
+    with pytest.raises(PolicyError):
+        canonical(policy(Condition=bad))
+
+
+def test_what_is_no_network_or_number_is_left_alone():
+    condition = {"IpAddress": {"aws:SourceIp": ["office"]}, "NumericEquals": {"s3:max-keys": ["1.5"]}, "StringEquals": {"s3:prefix": ["010"]}}
+    assert canonical(policy(Condition=condition))["Statement"][0]["Condition"] == condition
