@@ -35,5 +35,5 @@ options:
     type: path
 requirements:
   - Python 3.9 or newer
-  - minio 7.2.0 or newer
+  - minio 7.2.17 or newer
 """

@@ -4,45 +4,54 @@
 
 # PRIVATE to the collection: no promise is made to other users.
 
-"""The admin API of MinIO and Silo: policies and users."""
+"""The admin API of MinIO and Silo: policies, users and groups."""
 
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import traceback
 from urllib.parse import urlsplit
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _policy
 
+MINIO_REQUIREMENT = "minio 7.2.17 or newer"
 try:
     import urllib3
     from minio import MinioAdmin
     from minio.credentials import StaticProvider
     from minio.error import MinioAdminException
 
-    MINIO_IMPORT_ERROR = None
+    # Older releases take a policy only as a file.
+    MINIO_IMPORT_ERROR = None if "policy" in MinioAdmin.policy_add.__code__.co_varnames else "The library is too old"
 except ImportError:
     MINIO_IMPORT_ERROR = traceback.format_exc()
 
 
 class MinioError(Exception):
-    """A call failed; the text says which one and why."""
+    """A call failed, or what is wanted cannot be; the text says which one and why, the details what a caller may go by."""
 
-    def __init__(self, message, code=None):
+    def __init__(self, message, code=None, **details):
         super().__init__(message)
         self.code = code
+        self.details = details
 
 
 _CAUSES = {
     "SignatureDoesNotMatch": "the password of {login} is wrong",
-    "InvalidAccessKeyId": "the user {login} is unknown to the server or disabled",
+    "InvalidAccessKeyId": "the server does not know the user {login}",
     "AccessDenied": "{login} has no right to do this",
     "AuthorizationHeaderMalformed": "the server has another region than the one given",
     "RequestTimeTooSkewed": "the clocks of this host and of the server differ too much",
     "XMinioAdminNoSuchPolicy": "a policy of that name does not exist",
     "XMinioIAMPolicyInUse": "it is attached to a user or group",
+    "XMinioIAMActionNotAllowed": "this is for users of the server itself, not for its root user, service accounts, temporary keys or LDAP",
 }
+# The server brings them back when it starts.
+_BUILT_IN_POLICIES = {"consoleAdmin", "diagnostics", "readonly", "readwrite", "writeonly"}
+_POLICY_KEYS = {"Version", "Id", "Statement"}
+_STATEMENT_KEYS = {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 
 
 def minio_argument_spec():
@@ -67,41 +76,48 @@ def _tls_context(validate_certs, ca_file):
     return context
 
 
+def _names(text):
+    return sorted(filter(None, (text or "").split(",")))
+
+
+def _user(info):
+    # A user of a directory has no status.
+    enabled = {"enabled": True, "disabled": False}.get(info.get("status"))
+    return {"enabled": enabled, "policies": _names(info.get("policyName")), "groups": sorted(info.get("memberOf") or [])}
+
+
 class Admin:
     """One server and one login."""
 
-    def __init__(self, endpoint_url, login_user, login_password, region="us-east-1", validate_certs=True, ca_file=None):
+    def __init__(self, endpoint_url, login_user, login_password, region="us-east-1", validate_certs=True, ca_file=None, session_token=None):
         url = urlsplit(endpoint_url)
         if url.scheme not in ("http", "https") or not url.netloc or url.path not in ("", "/"):
             raise MinioError(f"endpoint_url must look like https://host:port, not {endpoint_url!r}")
+        if not re.fullmatch("[ -~]+", login_user):
+            raise MinioError("login_user may hold printable ASCII characters only, because it is sent in a header")
         self.endpoint_url = endpoint_url
         self.login_user = login_user
         self._options = {"endpoint": url.netloc, "secure": url.scheme == "https", "region": region}
-        self._pool_options = {
-            "timeout": urllib3.Timeout(connect=5, read=30),
-            "retries": urllib3.Retry(total=3, connect=1, backoff_factor=0.5, status_forcelist=[502, 503, 504], raise_on_status=False),
-        }
-        if url.scheme == "https":
-            self._pool_options["ssl_context"] = _tls_context(validate_certs, ca_file)
-        self._client = self._login(login_user, login_password)
+        pool_options = {"ssl_context": _tls_context(validate_certs, ca_file)} if url.scheme == "https" else {}
+        self._pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=5, read=30),
+            # A redirect leads away from the API, and the login is not for others.
+            retries=urllib3.Retry(total=3, connect=1, redirect=False, backoff_factor=0.5, status_forcelist=[502, 503, 504], raise_on_status=False),
+            **pool_options,
+        )
+        self._client = self._login(login_user, login_password, session_token)
 
-    def _login(self, user, password):
+    def _login(self, user, password, session_token=None):
         try:
-            return MinioAdmin(credentials=StaticProvider(user, password), http_client=urllib3.PoolManager(**self._pool_options), **self._options)
+            return MinioAdmin(credentials=StaticProvider(user, password, session_token), http_client=self._pool, **self._options)
         except ValueError as exc:
-            raise MinioError(f"endpoint_url {self.endpoint_url} cannot be used: {exc}") from exc
+            raise MinioError(f"Failed to set up the connection to {self.endpoint_url}: {exc}") from exc
 
     def _call(self, action, method, *args, **kwargs):
         try:
             return method(*args, **kwargs)
         except MinioAdminException as exc:
-            try:
-                answer = json.loads(exc._body)
-            except ValueError:
-                answer = {"Code": f"HTTP {exc._code}", "Message": "no S3 admin API answers at this address"}
-            code = answer.get("Code", "")
-            cause = _CAUSES.get(code, answer.get("Message", "")).format(login=self.login_user)
-            raise MinioError(f"Failed to {action}: {cause} ({code})", code) from exc
+            raise self._refusal(action, exc) from exc
         except urllib3.exceptions.HTTPError as exc:
             reason = getattr(exc, "reason", None) or exc
             if isinstance(reason, urllib3.exceptions.SSLError):
@@ -109,15 +125,65 @@ class Admin:
             else:
                 cause = f"{self.endpoint_url} does not answer: {reason}"
             raise MinioError(f"Failed to {action}: {cause}") from exc
+        except (ValueError, OSError) as exc:
+            raise self._stranger(action, "200") from exc
+
+    def _refusal(self, action, exc):
+        try:
+            answer = json.loads(exc._body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or "Code" not in answer:
+            return self._stranger(action, exc._code)
+        code, message = answer["Code"], answer.get("Message", "")
+        cause = _CAUSES.get(code, message).format(login=self.login_user)
+        if code == "InvalidAccessKeyId" and "disabled" in message:
+            cause = f"the user {self.login_user} is disabled"
+        return MinioError(f"Failed to {action}: {cause} ({code})", code)
+
+    def _stranger(self, action, status):
+        hint = ", is the scheme of endpoint_url right?" if status == "400" else ""
+        cause = f"what answers at {self.endpoint_url} is not the admin API of MinIO or Silo (HTTP {status}){hint}"
+        return MinioError(f"Failed to {action}: {cause}", f"HTTP {status}")
+
+    def _read(self, action, method, *args):
+        """The answer of a call, as what its JSON means."""
+        text = self._call(action, method, *args)
+        try:
+            answer = json.loads(text)
+        except ValueError as exc:
+            raise self._stranger(action, "200") from exc
+        if not isinstance(answer, (dict, list, type(None))):
+            raise self._stranger(action, "200")
+        return answer or {}
 
     def policy(self, name):
         """The policy as the server has it, {} if it has none of that name."""
+        action = f"read the policy {name}"
         try:
-            return _policy.parse(self._call(f"read the policy {name}", self._client.policy_info, name))
+            return _policy.parse(self._read(action, self._client.policy_info, name))
+        except _policy.PolicyError as exc:
+            raise self._stranger(action, "200") from exc
         except MinioError as exc:
             if exc.code == "XMinioAdminNoSuchPolicy":
                 return {}
             raise
+
+    def policies(self):
+        """All policies by name."""
+        action = "list the policies"
+        try:
+            return {name: _policy.parse(policy) for name, policy in self._read(action, self._client.policy_list).items()}
+        except _policy.PolicyError as exc:
+            raise self._stranger(action, "200") from exc
+
+    def holders(self, names=()):
+        """Who has a policy, of all or of those named: {policy: {"users": [...], "groups": [...]}}. Nobody's policies are left out."""
+        answer = self._read("find out who has which policy", self._client.get_policy_entities, [], [], list(names))
+        return {
+            mapping["policy"]: {"users": sorted(mapping.get("users") or []), "groups": sorted(mapping.get("groups") or [])}
+            for mapping in answer.get("policyMappings") or []
+        }
 
     def put_policy(self, name, policy):
         self._call(f"write the policy {name}", self._client.policy_add, name, policy=policy)
@@ -126,25 +192,29 @@ class Admin:
         self._call(f"remove the policy {name}", self._client.policy_remove, name)
 
     def user(self, access_key):
-        """The user's status and policies, None where there is no such user."""
+        """The user's status, policies and groups, None where there is no such user."""
         try:
-            info = json.loads(self._call(f"read the user {access_key}", self._client.user_info, access_key))
+            return _user(self._read(f"read the user {access_key}", self._client.user_info, access_key))
         except MinioError as exc:
             if exc.code == "XMinioAdminNoSuchUser":
                 return None
             raise
-        return {"enabled": info.get("status") == "enabled", "policies": sorted(filter(None, info.get("policyName", "").split(",")))}
 
-    def accepts(self, access_key, secret_key):
-        """Whether the server takes this pair: asked with a call that every user may make about itself."""
+    def users(self):
+        """All users by name."""
+        return {name: _user(info) for name, info in self._read("list the users", self._client.user_list).items()}
+
+    def try_key(self, access_key, secret_key):
+        """Use the pair in a call that every user may make about itself: None where the server takes it, or why it does not."""
         try:
             self._call(f"try the key {access_key}", self._login(access_key, secret_key).user_info, access_key)
         except MinioError as exc:
             if exc.code in ("SignatureDoesNotMatch", "InvalidAccessKeyId"):
-                return False
-            if exc.code is None:
+                return exc.code
+            # The root user is no user of this API, and a policy may forbid the call: the pair is right all the same.
+            if exc.code not in ("AccessDenied", "XMinioAdminNoSuchUser"):
                 raise
-        return True
+        return None
 
     def put_user(self, access_key, secret_key):
         """Create the user or give it this secret; either way it is enabled afterwards."""
@@ -154,51 +224,277 @@ class Admin:
         method = self._client.user_enable if enabled else self._client.user_disable
         self._call(f"{'enable' if enabled else 'disable'} the user {access_key}", method, access_key)
 
-    def set_policies(self, access_key, policies):
-        self._call(f"give the user {access_key} the policies {', '.join(policies) or '(none)'}", self._client.policy_set, ",".join(policies), user=access_key)
+    def set_policies(self, policies, **holder):
+        """Give the policies, these and no others, to user=NAME or group=NAME."""
+        ((kind, name),) = holder.items()
+        self._call(f"give the {kind} {name} the policies {', '.join(policies) or '(none)'}", self._client.policy_set, ",".join(policies), **holder)
 
     def remove_user(self, access_key):
         self._call(f"remove the user {access_key}", self._client.user_remove, access_key)
 
+    def group(self, name):
+        """The group's status, members and policies, None where there is no such group."""
+        try:
+            info = self._read(f"read the group {name}", self._client.group_info, name)
+        except MinioError as exc:
+            if exc.code == "XMinioAdminNoSuchGroup":
+                return None
+            raise
+        enabled, policies = info.get("status") == "enabled", _names(info.get("policy"))
+        if not enabled:
+            # The server says that it has none as long as it is disabled.
+            answer = self._read(f"read the policies of the group {name}", self._client.get_policy_entities, [], [name], [])
+            policies = sorted(policy for mapping in answer.get("groupMappings") or [] for policy in mapping["policies"])
+        return {"enabled": enabled, "members": sorted(info.get("members") or []), "policies": policies}
+
+    def groups(self):
+        """The names of all groups."""
+        return sorted(self._read("list the groups", self._client.group_list))
+
+    def add_members(self, name, members):
+        """Add users to the group, which is created where it is missing."""
+        self._call(f"add members to the group {name}", self._client.group_add, name, members)
+
+    def remove_members(self, name, members):
+        self._call(f"remove members from the group {name}", self._client.group_remove, name, members)
+
+    def enable_group(self, name, enabled):
+        method = self._client.group_enable if enabled else self._client.group_disable
+        self._call(f"{'enable' if enabled else 'disable'} the group {name}", method, name)
+
+    def remove_group(self, name):
+        self._call(f"remove the group {name}", self._client.group_remove, name)
+
+    def quota(self, bucket):
+        """How many bytes the bucket may hold, 0 where there is no limit."""
+        found = self._read(f"read the quota of bucket {bucket}", self._client.bucket_quota_get, bucket)
+        return found.get("size") or found.get("quota") or 0
+
+    def set_quota(self, bucket, size):
+        self._call(f"change the quota of bucket {bucket}", self._client.bucket_quota_set, bucket, size)
+
+
+def check_name(kind, name, reserved=","):
+    """Refuse what the server refuses, and what it silently stores under another name."""
+    problem = None
+    if not name:
+        problem = "it is empty"
+    elif name != name.strip():
+        problem = "it must not begin or end with a space"
+    elif not name.isprintable():
+        problem = "it must hold printable characters only"
+    elif set(name) & set(reserved):
+        problem = f"it must not hold {' or '.join(reserved)}"
+    elif {"", ".", ".."} & set(name.split("/")):
+        problem = "slashes must stand between other characters than dots alone"
+    if problem:
+        raise MinioError(f"The {kind} {name!r} cannot be: {problem}")
+
+
+def _check_key_pair(access_key, secret_key):
+    if len(access_key) < 3:
+        raise MinioError(f"The access_key {access_key!r} is too short: the server wants 3 characters or more")
+    if not access_key.isascii():
+        raise MinioError(f"The access_key {access_key!r} may hold ASCII characters only, because clients send it in a header")
+    if len(secret_key.encode()) < 8:
+        raise MinioError(f"The secret_key of the user {access_key} is too short: the server wants 8 bytes or more")
+
+
+def _check_policy(name, policy):
+    """Refuse what the server refuses, or leaves out without a word."""
+    problems = [f"it cannot have {key}" for key in sorted(set(policy) - _POLICY_KEYS)]
+    if policy["Version"] != "2012-10-17":
+        problems.append("its Version must be 2012-10-17")
+    for statement in policy["Statement"]:
+        problems += [f"its statements cannot have {key}" for key in sorted(set(statement) - _STATEMENT_KEYS)]
+        if statement.get("Effect") not in ("Allow", "Deny"):
+            problems.append("the Effect of a statement must be Allow or Deny")
+        if not statement.get("Action") and not statement.get("NotAction"):
+            problems.append("a statement needs an Action")
+    if problems:
+        raise MinioError(f"The policy {name} is not one for users: {'; '.join(dict.fromkeys(problems))}")
+
+
+def _check_policies_exist(admin, holder, names):
+    known = admin.policies()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise MinioError(f"{holder} cannot have policies that do not exist: {', '.join(unknown)}", unknown_policies=unknown)
+
+
+def ensure_policy(admin, name, policy=None, state="present", check_mode=False):
+    """Bring one policy to what is wanted; returns it as it was and as it is."""
+    check_name("policy", name)
+    if state == "absent":
+        before = _policy.canonical(admin.policy(name))
+        if before:
+            if name in _BUILT_IN_POLICIES:
+                raise MinioError(f"The policy {name} cannot be removed: it is built into the server")
+            holders = admin.holders([name]).get(name, {"users": [], "groups": []})
+            if any(holders.values()):
+                who = "; ".join(f"{kind} {', '.join(names)}" for kind, names in holders.items() if names)
+                raise MinioError(f"The policy {name} cannot be removed: it is attached to {who}", **holders)
+            if not check_mode:
+                admin.remove_policy(name)
+        return before, {}
+    after = _policy.canonical(policy)
+    if not after:
+        raise MinioError(f"The policy {name} is empty: use state=absent to remove it")
+    _check_policy(name, after)
+    before = _policy.canonical(admin.policy(name))
+    if before != after and not check_mode:
+        # In the form to compare, because the server widens or refuses some others.
+        admin.put_policy(name, after)
+    return before, after
+
 
 def ensure_user(admin, access_key, secret_key=None, policies=None, enabled=None, state="present", check_mode=False):
     """Bring one user to what is wanted; returns it as it was and as it is, without its secret."""
+    check_name("access_key", access_key, reserved=",=")
     current = admin.user(access_key)
+    before = {"access_key": access_key, **current} if current else {}
+    if current is None and access_key == admin.login_user:
+        raise MinioError(f"{access_key} is the server's root user, which its configuration defines")
+    if current and current["enabled"] is None:
+        raise MinioError(f"The user {access_key} comes from a directory and cannot be managed here")
     if state == "absent":
-        if current and not check_mode:
-            admin.remove_user(access_key)
-        return ({"access_key": access_key, **current} if current else {}), {}
-    if current is None and secret_key is None:
-        raise MinioError(f"The user {access_key} does not exist, and without a secret_key it cannot be created")
+        if current:
+            _check_not_oneself(admin, access_key)
+            if not check_mode:
+                admin.remove_user(access_key)
+        return before, {}
 
-    wanted = dict(current or {"enabled": True, "policies": []})
+    for policy in policies or []:
+        check_name("policy", policy)
+    if secret_key is not None:
+        _check_key_pair(access_key, secret_key)
+    elif current is None:
+        raise MinioError(f"The user {access_key} does not exist, and without a secret_key it cannot be created")
+    wanted = dict(current or {"enabled": True, "policies": [], "groups": []})
     if enabled is not None:
         wanted["enabled"] = enabled
     if policies is not None:
         wanted["policies"] = sorted(set(policies))
-    # A disabled user cannot be asked; one that is about to be enabled gets its secret anew.
-    write_secret = current is None or (secret_key is not None and wanted["enabled"] and not (current["enabled"] and admin.accepts(access_key, secret_key)))
 
+    is_enabled = current is not None and current["enabled"]
+    if current is None:
+        if admin.try_key(access_key, secret_key) != "InvalidAccessKeyId":
+            raise MinioError(f"The user {access_key} cannot be created: it is the server's root user")
+        write_secret = True
+    else:
+        # A disabled user cannot be asked; one that is about to be enabled gets its secret anew.
+        write_secret = secret_key is not None and wanted["enabled"] and not (is_enabled and admin.try_key(access_key, secret_key) is None)
     new_policies = wanted["policies"] != (current or {}).get("policies", [])
-    if new_policies and current and not current["enabled"] and not wanted["enabled"]:
-        raise MinioError(f"The policies of the user {access_key} cannot be changed: the server does that only for a user that is enabled")
-
-    if not check_mode:
-        is_enabled = current is not None and current["enabled"]
-        if write_secret:
-            admin.put_user(access_key, secret_key)
-        elif wanted["enabled"] and not is_enabled:
-            admin.enable_user(access_key, True)
-        if new_policies:
-            admin.set_policies(access_key, wanted["policies"])
-        if not wanted["enabled"] and (is_enabled or write_secret):
-            admin.enable_user(access_key, False)
-
-    before = {"access_key": access_key, **current} if current else {}
+    if new_policies:
+        if current and not is_enabled and not wanted["enabled"]:
+            raise MinioError(f"The policies of the user {access_key} cannot be changed: the server does that only for a user that is enabled")
+        _check_policies_exist(admin, f"The user {access_key}", wanted["policies"])
     after = {"access_key": access_key, **wanted}
     if write_secret:
         # The diff says that the secret changes, not what it is.
         after["key_pair"] = "as given"
         if before:
-            before["key_pair"] = "not as given"
+            before["key_pair"] = "not as given" if is_enabled else "unknown"
+    if before != after:
+        _check_not_oneself(admin, access_key)
+
+    if not check_mode:
+        if write_secret:
+            admin.put_user(access_key, secret_key)
+        elif wanted["enabled"] and not is_enabled:
+            admin.enable_user(access_key, True)
+        if new_policies:
+            admin.set_policies(wanted["policies"], user=access_key)
+        if not wanted["enabled"] and (is_enabled or write_secret):
+            admin.enable_user(access_key, False)
     return before, after
+
+
+def _check_not_oneself(admin, access_key):
+    if access_key == admin.login_user:
+        raise MinioError(f"The user {access_key} cannot be changed or removed by itself: log in as another one")
+
+
+def ensure_group(admin, name, members=None, policies=None, enabled=None, state="present", force=False, check_mode=False):
+    """Bring one group to what is wanted; returns it as it was and as it is."""
+    check_name("group", name, reserved=",=")
+    current = admin.group(name)
+    before = {"name": name, **current} if current else {}
+    if state == "absent":
+        if current:
+            if current["members"] and not force:
+                raise MinioError(
+                    f"The group {name} cannot be removed: it still has the members {', '.join(current['members'])}. With force it is removed all the same",
+                    members=current["members"],
+                )
+            if not check_mode:
+                if current["members"]:
+                    admin.remove_members(name, current["members"])
+                admin.remove_group(name)
+        return before, {}
+
+    for policy in policies or []:
+        check_name("policy", policy)
+    old = current or {"enabled": True, "members": [], "policies": []}
+    wanted = dict(old)
+    if enabled is not None:
+        wanted["enabled"] = enabled
+    if members is not None:
+        wanted["members"] = sorted(set(members))
+    if policies is not None:
+        wanted["policies"] = sorted(set(policies))
+    added = [member for member in wanted["members"] if member not in old["members"]]
+    removed = [member for member in old["members"] if member not in wanted["members"]]
+    unknown = [member for member in added if admin.user(member) is None]
+    if unknown:
+        raise MinioError(f"The group {name} cannot have members that are not users of the server: {', '.join(unknown)}", unknown_members=unknown)
+    if wanted["policies"] != old["policies"]:
+        _check_policies_exist(admin, f"The group {name}", wanted["policies"])
+
+    if not check_mode:
+        if current is None:
+            admin.add_members(name, [])
+        # First what takes rights away, last what gives them.
+        if not wanted["enabled"] and old["enabled"]:
+            admin.enable_group(name, False)
+        if removed:
+            admin.remove_members(name, removed)
+        if wanted["policies"] != old["policies"]:
+            admin.set_policies(wanted["policies"], group=name)
+        if added:
+            admin.add_members(name, added)
+        if wanted["enabled"] and not old["enabled"]:
+            admin.enable_group(name, True)
+    return before, {"name": name, **wanted}
+
+
+def list_policies(admin, name=None):
+    """The policy of that name, or all, with who has them."""
+    if name is None:
+        found = admin.policies()
+    else:
+        check_name("policy", name)
+        policy = admin.policy(name)
+        found = {name: policy} if policy else {}
+    holders = admin.holders([] if name is None else [name]) if found else {}
+    nobody = {"users": [], "groups": []}
+    return [{"name": key, "policy": _policy.canonical(found[key]), **holders.get(key, nobody)} for key in sorted(found)]
+
+
+def list_users(admin, access_key=None):
+    """The user of that name, or all."""
+    if access_key is None:
+        found = admin.users()
+    else:
+        check_name("access_key", access_key, reserved=",=")
+        user = admin.user(access_key)
+        found = {access_key: user} if user else {}
+    return [{"access_key": key, **found[key]} for key in sorted(found)]
+
+
+def list_groups(admin, name=None):
+    """The group of that name, or all."""
+    if name is not None:
+        check_name("group", name, reserved=",=")
+    found = {key: admin.group(key) for key in (admin.groups() if name is None else [name])}
+    return [{"name": key, **found[key]} for key in sorted(found) if found[key]]

@@ -12,6 +12,7 @@ version_added: 1.0.0
 description:
   - Creates, changes and removes access policies through the admin API of the server.
   - Policies are compared by what they mean, so that the form into which the server rewrites them is no change.
+  - What the server would refuse is refused in check mode as well, save for the names of actions, conditions and the like, which only the server knows.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
 extends_documentation_fragment:
@@ -23,14 +24,16 @@ options:
     type: str
     required: true
   state:
-    description: Whether the policy exists. A policy that is attached to somebody cannot be removed.
+    description: Whether the policy exists. A policy that is attached to somebody cannot be removed, nor can those that are built into the server.
     type: str
     choices: [present, absent]
     default: present
   policy:
-    description: The policy, as a dictionary or as JSON text. Needed with O(state=present).
+    description: The policy, as a dictionary or as JSON text, with C(Version) V(2012-10-17). Needed with O(state=present).
     type: json
 seealso:
+  - module: mlops.mlflow.minio_group
+  - module: mlops.mlflow.minio_policy_info
   - module: mlops.mlflow.minio_user
 """
 
@@ -57,14 +60,34 @@ policy:
   description: The policy as it is now, or would be in check mode, in the form used to compare. Empty when it does not exist.
   returned: success
   type: dict
+  sample:
+    Version: "2012-10-17"
+    Statement: [{Effect: Allow, Action: ["s3:GetObject"], Resource: ["arn:aws:s3:::models/*"]}]
+users:
+  description: Who still has the policy that was to be removed.
+  returned: when the module fails for that reason
+  type: list
+  elements: str
+groups:
+  description: Which groups still have the policy that was to be removed.
+  returned: when the module fails for that reason
+  type: list
+  elements: str
 """
 
 import json
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import MINIO_IMPORT_ERROR, Admin, MinioError, minio_argument_spec
-from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError, canonical, parse
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
+    MINIO_IMPORT_ERROR,
+    MINIO_REQUIREMENT,
+    Admin,
+    MinioError,
+    ensure_policy,
+    minio_argument_spec,
+)
+from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError
 
 
 def main() -> t.NoReturn:
@@ -79,24 +102,18 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     if MINIO_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("minio"), exception=MINIO_IMPORT_ERROR)
-    name, state = module.params["name"], module.params["state"]
+        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
+    options = dict(module.params)
+    login = {key: options.pop(key) for key in minio_argument_spec()}
     try:
-        wanted = parse(module.params["policy"]) if state == "present" else {}
-        if state == "present" and not wanted:
-            module.fail_json(msg=f"The policy {name} is empty: use state=absent to remove it")
-        admin = Admin(**{key: module.params[key] for key in minio_argument_spec()})
-        before, after = canonical(admin.policy(name)), canonical(wanted)
-        changed = before != after
-        if changed and not module.check_mode:
-            if state == "present":
-                admin.put_policy(name, wanted)
-            else:
-                admin.remove_policy(name)
-    except (MinioError, PolicyError) as exc:
+        before, after = ensure_policy(Admin(**login), check_mode=module.check_mode, **options)
+    except MinioError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    except PolicyError as exc:
         module.fail_json(msg=str(exc))
+    name = options["name"]
     shown = {"before": _shown(before), "after": _shown(after), "before_header": name, "after_header": name}
-    module.exit_json(changed=changed, policy=after, diff=shown)
+    module.exit_json(changed=before != after, policy=after, diff=shown)
 
 
 def _shown(policy: dict) -> str:

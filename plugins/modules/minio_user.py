@@ -12,8 +12,9 @@ version_added: 1.0.0
 description:
   - Creates, changes and removes users, and keeps the list of their policies exact, through the admin API of the server.
   - The server does not tell a user's secret. Whether it is the wanted one is found out by using it. That is not possible
-    for a user that is disabled and stays so.
+    for a user that is disabled and stays so, whose secret is left as it is. One that gets enabled gets the secret anew.
   - An option that is not given is not touched.
+  - The server's root user, service accounts and the users of an LDAP directory are not managed here.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
 extends_documentation_fragment:
@@ -21,15 +22,16 @@ extends_documentation_fragment:
   - mlops.mlflow._minio
 options:
   access_key:
-    description: Name of the user, 3 to 20 characters.
+    description: Name of the user, 3 ASCII characters or more. MinIO's own tools make names of up to 20.
     type: str
     required: true
   secret_key:
-    description: Secret of the user, 8 to 40 characters. Needed to create one.
+    description: Secret of the user, 8 bytes or more. MinIO's own tools make secrets of up to 40. Needed to create a user.
     type: str
   policies:
     description:
       - Names of the policies that the user has, these and no others. An empty list takes all of them away.
+      - Policies that a user has as the member of a group do not count here.
       - The server can change them only for a user that is enabled, or about to be.
     type: list
     elements: str
@@ -42,7 +44,9 @@ options:
     choices: [present, absent]
     default: present
 seealso:
+  - module: mlops.mlflow.minio_group
   - module: mlops.mlflow.minio_policy
+  - module: mlops.mlflow.minio_user_info
 """
 
 EXAMPLES = r"""
@@ -80,16 +84,33 @@ user:
       description: Names of its policies.
       type: list
       elements: str
+    groups:
+      description: Names of the groups that it is in.
+      type: list
+      elements: str
   sample:
     access_key: mlflow
     enabled: true
     policies: [mlflow]
+    groups: []
+unknown_policies:
+  description: What O(policies) names and the server does not have.
+  returned: when the module fails for that reason
+  type: list
+  elements: str
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import MINIO_IMPORT_ERROR, Admin, MinioError, ensure_user, minio_argument_spec
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
+    MINIO_IMPORT_ERROR,
+    MINIO_REQUIREMENT,
+    Admin,
+    MinioError,
+    ensure_user,
+    minio_argument_spec,
+)
 
 
 def main() -> t.NoReturn:
@@ -105,13 +126,13 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     if MINIO_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("minio"), exception=MINIO_IMPORT_ERROR)
+        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
     options = dict(module.params)
     login = {key: options.pop(key) for key in minio_argument_spec()}
     try:
         before, after = ensure_user(Admin(**login), check_mode=module.check_mode, **options)
     except MinioError as exc:
-        module.fail_json(msg=str(exc))
+        module.fail_json(msg=str(exc), **exc.details)
     user = {key: value for key, value in after.items() if key != "key_pair"}
     module.exit_json(changed=before != after, user=user, diff={"before": before, "after": after})
 

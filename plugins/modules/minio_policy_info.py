@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: minio_policy_info
+short_description: List policies of a MinIO or Silo server
+version_added: 1.0.0
+description:
+  - Tells what the access policies of a server allow, and who has them, through the admin API of the server. Changes nothing.
+author:
+  - mlops.mlflow contributors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow._attributes
+  - mlops.mlflow._minio
+options:
+  name:
+    description: Name of the only policy to list. Without it all are listed.
+    type: str
+seealso:
+  - module: mlops.mlflow.minio_policy
+"""
+
+EXAMPLES = r"""
+- name: Find out who has the policy
+  mlops.mlflow.minio_policy_info:
+    endpoint_url: https://s3.example.com:9000
+    login_user: admin
+    login_password: "{{ s3_admin_password }}"
+    name: read-models
+  register: policy_found
+
+- name: Show them
+  ansible.builtin.debug:
+    msg: "{{ policy_found.policies[0].users }}"
+"""
+
+RETURN = r"""
+policies:
+  description: The policies, ordered by name. Empty when there is none of that name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the policy.
+      type: str
+    policy:
+      description: The policy itself, in the form used to compare.
+      type: dict
+    users:
+      description: Names of the users that it is attached to.
+      type: list
+      elements: str
+    groups:
+      description: Names of the groups that it is attached to.
+      type: list
+      elements: str
+  sample:
+    - name: read-models
+      policy:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Action: ["s3:GetObject"], Resource: ["arn:aws:s3:::models/*"]}]
+      users: [trainer]
+      groups: []
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
+    MINIO_IMPORT_ERROR,
+    MINIO_REQUIREMENT,
+    Admin,
+    MinioError,
+    list_policies,
+    minio_argument_spec,
+)
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            **minio_argument_spec(),
+            "name": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    if MINIO_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
+    options = dict(module.params)
+    login = {key: options.pop(key) for key in minio_argument_spec()}
+    try:
+        found = list_policies(Admin(**login), **options)
+    except MinioError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, policies=found)
+
+
+if __name__ == "__main__":
+    main()

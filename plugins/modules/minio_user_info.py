@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: minio_user_info
+short_description: List users of a MinIO or Silo server
+version_added: 1.0.0
+description:
+  - Lists the users with their status, policies and groups, through the admin API of the server. Changes nothing.
+  - The server tells no secrets, and does not count its root user and service accounts as users.
+author:
+  - mlops.mlflow contributors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow._attributes
+  - mlops.mlflow._minio
+options:
+  access_key:
+    description: Name of the only user to list. Without it all are listed.
+    type: str
+seealso:
+  - module: mlops.mlflow.minio_user
+"""
+
+EXAMPLES = r"""
+- name: List all users
+  mlops.mlflow.minio_user_info:
+    endpoint_url: https://s3.example.com:9000
+    login_user: admin
+    login_password: "{{ s3_admin_password }}"
+  register: s3
+
+- name: Show who is locked out
+  ansible.builtin.debug:
+    msg: "{{ s3.users | rejectattr('enabled') | map(attribute='access_key') }}"
+"""
+
+RETURN = r"""
+users:
+  description: The users, ordered by name. Empty when there is none of that name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    access_key:
+      description: Name of the user.
+      type: str
+    enabled:
+      description: Whether the user may log in. Null for a user of an LDAP directory.
+      type: bool
+    policies:
+      description: Names of the policies of its own.
+      type: list
+      elements: str
+    groups:
+      description: Names of the groups that it is in.
+      type: list
+      elements: str
+  sample:
+    - access_key: mlflow
+      enabled: true
+      policies: [mlflow]
+      groups: []
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
+    MINIO_IMPORT_ERROR,
+    MINIO_REQUIREMENT,
+    Admin,
+    MinioError,
+    list_users,
+    minio_argument_spec,
+)
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            **minio_argument_spec(),
+            "access_key": {"type": "str", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    if MINIO_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
+    options = dict(module.params)
+    login = {key: options.pop(key) for key in minio_argument_spec()}
+    try:
+        found = list_users(Admin(**login), **options)
+    except MinioError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, users=found)
+
+
+if __name__ == "__main__":
+    main()
