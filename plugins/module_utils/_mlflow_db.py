@@ -15,7 +15,7 @@ import re
 import secrets
 import time
 
-from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_db_agent, _mlflow_db_backup
+from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_db_agent, _mlflow_db_backup, _mlflow_db_connection, _mlflow_uri
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DRIVERS, MlflowDbError, Uri, build_uri
 
 MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/db/migrations/versions"}
@@ -32,7 +32,8 @@ for name, text in request.pop("programs"):
     exec(compile(text, name, "exec"), sys.modules[name].__dict__)
 sys.modules[name].run(request)
 """
-PROGRAMS = (_mlflow_db_backup, _mlflow_db_agent)
+# In the order in which they import each other.
+PROGRAMS = (_mlflow_uri, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_agent)
 
 # What errors say, in the words of the servers and drivers.
 REFUSED = re.compile(
@@ -286,6 +287,8 @@ class Database:
             return f"The Python {self.python} lacks a package that this needs (for the database: {DRIVERS[self.uri.scheme] or 'none'}): {text}"
         if error["sessions"] is not None:
             return f"The upgrade of {self.uri.place} waited too long for a lock. What stood in its way: {'; '.join(error['sessions']) or 'nothing any more'}"
+        if self.uri.kind == "mysql" and not (self.uri.password or "").isascii() and (REFUSED.search(text) or cause == "UnicodeEncodeError"):
+            return f"PyMySQL sends passwords as Latin-1, also those of MLflow itself: give {login} of {self.uri.place} a password of ASCII characters ({text})"
         if REFUSED.search(text):
             return f"The database {self.uri.place} refuses the login of {login}: check user, password and pg_hba ({text})"
         if LOST.search(text):

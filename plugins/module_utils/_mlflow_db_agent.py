@@ -22,27 +22,23 @@ import threading
 import time
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, Connection, session_statements
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 
 # One upgrader at a time in one database, whatever host it runs on. The number only has to be ours and constant.
 ADVISORY_LOCK = 7110364021
-CONNECT_TIMEOUT = 10
-APPLICATION = f"mlops.mlflow upgrade {os.getpid()}"
 
 VERSION_TABLES = {"tracking": ["alembic_version"], "auth": ["alembic_version_auth", "alembic_version"]}
 MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}}
 
-# What every connection of an upgrade is told, also those that MLflow opens.
-SESSION = {
-    "postgresql": [
-        "SET SESSION lock_timeout = '{lock_timeout}s'",
-        "SET SESSION application_name = '{application}'",
-        # Where the server can: it ends the work of a client that was killed.
-        "SELECT set_config('client_connection_check_interval', '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'",
-    ],
-    "mysql": ["SET SESSION lock_wait_timeout = {lock_timeout}, SESSION innodb_lock_wait_timeout = {lock_timeout}"],
-    "mssql": ["SET LOCK_TIMEOUT {lock_timeout}000"],
-    "sqlite": ["PRAGMA busy_timeout = {lock_timeout}000"],
+TABLES = {
+    "postgresql": "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace",
+    "mysql": "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
+    "mssql": "SELECT table_name FROM information_schema.tables WHERE table_schema = SCHEMA_NAME() AND table_type = 'BASE TABLE'",
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
 }
+
+MAX_CONNECTIONS = {"postgresql": "SHOW max_connections", "mysql": "SELECT @@max_connections", "mssql": "SELECT @@MAX_CONNECTIONS"}
 
 TRY_LOCK = {
     "postgresql": f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})",
@@ -92,77 +88,39 @@ def create_for_owner(path):
     os.close(handle)
 
 
-def make_engine(url):
-    import sqlalchemy
-
-    url = sqlalchemy.engine.make_url(url)
-    dialect = url.get_backend_name()
-    connect_args = {}
-    if dialect in ("postgresql", "mysql") and "connect_timeout" not in url.query:
-        connect_args["connect_timeout"] = CONNECT_TIMEOUT
-    elif dialect == "mssql" and "login_timeout" not in url.query:
-        connect_args["login_timeout"] = CONNECT_TIMEOUT
-    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, connect_args=connect_args)
-
-
-def limit_sessions(dialect, lock_timeout):
-    """For every engine of this process: MLflow makes its own ones from the URI."""
-    import sqlalchemy
-
-    @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
-    def limit(connection, record):
-        cursor = connection.cursor()
-        for statement in SESSION[dialect]:
-            cursor.execute(statement.format(lock_timeout=lock_timeout, application=APPLICATION))
-        cursor.close()
-        connection.commit()
-
-
-def server_facts(connection):
-    dialect = connection.dialect.name
-    query = {
-        "postgresql": "SHOW max_connections",
-        "mysql": "SELECT @@max_connections",
-        "mssql": "SELECT @@MAX_CONNECTIONS",
-    }.get(dialect)
-    version = connection.dialect.server_version_info
-    return {
-        "dialect": dialect,
-        "server_version": ".".join(str(part) for part in version) if version else None,
-        "max_connections": int(connection.exec_driver_sql(query).scalar()) if query else None,
-    }
-
-
 def read_revisions(connection, component):
-    """(revisions, has tables, has MLflow's tables) of the database behind the connection."""
-    import sqlalchemy
-
-    tables = set(sqlalchemy.inspect(connection).get_table_names())
+    """The revisions, how many tables there are, and whether MLflow's are among them."""
+    tables = {row[0] for row in connection.rows(TABLES[connection.kind])}
+    revisions = []
     for version_table in VERSION_TABLES[component]:
         if version_table in tables:
-            rows = connection.exec_driver_sql(f"SELECT version_num FROM {version_table}")
-            revisions = sorted(row[0] for row in rows)
+            revisions = sorted(row[0] for row in connection.rows(f"SELECT version_num FROM {version_table}"))
             break
-    else:
-        revisions = []
     content = {table for table in tables if not table.startswith("alembic_version")}
     return {"revisions": revisions, "tables": len(content), "mlflow": MARKER_TABLES[component] <= tables}
 
 
 def check_right(connection):
-    if connection.dialect.name == "postgresql":
-        problem = connection.exec_driver_sql(MAY_NOT_CHANGE).scalar()
+    if connection.kind == "postgresql":
+        problem = connection.value(MAY_NOT_CHANGE)
         if problem:
             raise NoRight(problem)
 
 
 def inspect(request):
     """What is there. With upgrade=true also why an upgrade cannot be, before anything is changed."""
-    engine = make_engine(request["uri"])
-    if engine.dialect.name == "sqlite" and not os.path.exists(engine.url.database):
+    uri = Uri(request["uri"])
+    if uri.kind == "sqlite" and not os.path.exists(uri.database):
         return {"dialect": "sqlite", "server_version": None, "max_connections": None, "revisions": [], "tables": 0, "mlflow": False, "objection": None}
-    with engine.connect() as connection:
-        found = {**server_facts(connection), **read_revisions(connection, request["component"]), "objection": None}
+    with Connection(request["uri"]) as connection:
+        limit = MAX_CONNECTIONS.get(connection.kind)
+        found = {
+            "dialect": connection.kind,
+            "server_version": connection.server_version,
+            "max_connections": int(connection.value(limit)) if limit else None,
+            **read_revisions(connection, request["component"]),
+            "objection": None,
+        }
         if request["upgrade"] and found["revisions"] != [request["head"]]:
             try:
                 check_right(connection)
@@ -181,86 +139,110 @@ def poll(attempt, wait, reason):
         time.sleep(min(1, wait))
 
 
+def reason_lock():
+    return "another upgrade of this database is running"
+
+
 @contextlib.contextmanager
-def upgrade_lock(engine, wait):
-    """Held until the end: by the database server, which all hosts ask, or for SQLite on the file's folder."""
+def folder_lock(path, wait):
+    """For SQLite, whose users are all on one machine: a lock on the file's folder."""
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
 
-    def reason():
-        return "another upgrade of this database is running"
-
-    if engine.dialect.name == "sqlite":
-        folder = os.open(os.path.dirname(engine.url.database), os.O_RDONLY)
-
-        def try_flock():
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            return True
-
+    def try_flock():
         try:
-            poll(try_flock, wait, reason)
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    try:
+        poll(try_flock, wait, reason_lock)
+        yield
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def upgrade_lock(request):
+    """Held until the end, by the database server, which all hosts ask."""
+    uri = Uri(request["uri"])
+    if uri.kind == "sqlite":
+        create_for_owner(uri.database)
+        with folder_lock(uri.database, request["wait_timeout"]):
             yield
-        finally:
-            os.close(folder)
         return
-    statement = TRY_LOCK[engine.dialect.name]
-    # AUTOCOMMIT: an open transaction of ours would be one more thing that a migration waits for.
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        poll(lambda: connection.exec_driver_sql(statement).scalar(), wait, reason)
+    with Connection(request["uri"], lock_timeout=request["lock_timeout"]) as connection:
+        poll(lambda: connection.value(TRY_LOCK[uri.kind]), request["wait_timeout"], reason_lock)
         yield
 
 
-def sessions_in(engine, database):
+def sessions_in(uri, connection):
     """Who else uses a database: sessions of its server, or the processes that have the SQLite file open."""
-    if engine.dialect.name == "sqlite":
+    if uri.kind == "sqlite":
         pids = set()
         for link in glob.glob("/proc/[0-9]*/fd/*"):
             with contextlib.suppress(OSError):
-                if os.readlink(link) == os.path.realpath(database):
+                if os.readlink(link) == os.path.realpath(uri.database):
                     pids.add(int(link.split("/")[2]))
         return [{"pid": pid} for pid in sorted(pids - {os.getpid()})]
-    statement = DATABASE_SESSIONS.get(engine.dialect.name)
+    statement = DATABASE_SESSIONS.get(uri.kind)
     if not statement:
         return []
-    with engine.connect() as connection:
-        return [dict(zip(SESSION_COLUMNS, row)) for row in connection.exec_driver_sql(statement.format(database=database.replace("'", "''")))]
+    return [dict(zip(SESSION_COLUMNS, row)) for row in connection.rows(statement.format(database=uri.database.replace("'", "''")))]
 
 
 class BlockerWatch(threading.Thread):
     """Remembers who stood in the way last: after a lock timeout nobody can tell any more."""
 
-    def __init__(self, engine):
+    def __init__(self, uri):
         super().__init__(daemon=True)
-        self.engine = engine
+        self.uri = uri
         self.last = []
         self.ended = threading.Event()
 
     def run(self):
-        with contextlib.suppress(Exception), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with contextlib.suppress(Exception), Connection(self.uri) as connection:
             while not self.ended.wait(0.3):
-                self.last = [dict(zip(SESSION_COLUMNS, row)) for row in connection.exec_driver_sql(BLOCKERS)] or self.last
+                self.last = [dict(zip(SESSION_COLUMNS, row)) for row in connection.rows(BLOCKERS)] or self.last
 
 
 @contextlib.contextmanager
-def blockers_named(engine):
+def blockers_named(text):
     """Give an error that a lock caused the sessions that caused it."""
-    watch = BlockerWatch(engine)
-    if engine.dialect.name == "postgresql":
+    uri = Uri(text)
+    watch = BlockerWatch(text)
+    if uri.kind == "postgresql":
         watch.start()
     try:
         yield
     except Exception as exc:
-        cause = str(getattr(exc, "orig", None) or "")
-        if "LockNotAvailable" in type(getattr(exc, "orig", None)).__name__ or "Lock wait timeout" in cause or "database is locked" in cause:
-            exc.sessions = watch.last or sessions_in(engine, engine.url.database)
+        cause = getattr(exc, "orig", None) or exc
+        if "LockNotAvailable" in type(cause).__name__ or "Lock wait timeout" in str(cause) or "database is locked" in str(cause):
+            with Connection(text) as connection:
+                exc.sessions = watch.last or sessions_in(uri, connection)
         raise
     finally:
         watch.ended.set()
 
 
-def migrate(engine, component, empty):
-    if component == "auth":
+def migrate(request, empty, database=None):
+    """With MLflow's own functions. database is the one of the URI if not given."""
+    import sqlalchemy
+
+    url = sqlalchemy.engine.make_url(request["uri"])
+    url = url.set(database=database or url.database)
+
+    # For every engine of this process: MLflow makes its own ones from the URI.
+    @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
+    def limit_session(connection, record):
+        cursor = connection.cursor()
+        for statement in session_statements(url.get_backend_name(), request["lock_timeout"]):
+            cursor.execute(statement)
+        cursor.close()
+        connection.commit()
+
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+    if request["component"] == "auth":
         from mlflow.server.auth.db import utils
 
         utils.migrate(engine, "head")
@@ -276,89 +258,74 @@ def migrate(engine, component, empty):
 
 def upgrade(request):
     """Migrate to head, after a backup if there is something to lose. backup_file says where it would go."""
-    engine = make_engine(request["uri"])
-    limit_sessions(engine.dialect.name, request["lock_timeout"])
-    if engine.dialect.name == "sqlite":
-        create_for_owner(engine.url.database)
-    with upgrade_lock(engine, request["wait_timeout"]):
-        with engine.connect() as connection:
+    with upgrade_lock(request):
+        with Connection(request["uri"]) as connection:
             found = read_revisions(connection, request["component"])
-        if found["revisions"] == [request["head"]]:
-            return {"before": found["revisions"], "after": found["revisions"]}
-        if request["backup_file"] and found["tables"]:
-            make_backup(engine, request["backup_file"], request["lock_timeout"])
+            if found["revisions"] == [request["head"]]:
+                return {"before": found["revisions"], "after": found["revisions"]}
+            if request["backup_file"] and found["tables"]:
+                make_backup(connection, request["backup_file"], request["lock_timeout"])
         request["began"] = True
-        with blockers_named(engine):
-            migrate(engine, request["component"], empty=not found["tables"])
-        with engine.connect() as connection:
+        with blockers_named(request["uri"]):
+            migrate(request, empty=not found["tables"])
+        with Connection(request["uri"]) as connection:
             return {"before": found["revisions"], "after": read_revisions(connection, request["component"])["revisions"]}
 
 
 def rehearse(request):
     """Migrate a copy; returns how long copy and migration took. The copy is gone afterwards."""
-    engine = make_engine(request["uri"])
-    limit_sessions(engine.dialect.name, request["lock_timeout"])
     start = time.monotonic()
     try:
-        copy = copy_database(engine, request["copy"], request["wait_timeout"])
+        copy_database(request["uri"], request["copy"], request["wait_timeout"])
         copied = time.monotonic()
-        migrate(copy, request["component"], empty=False)
+        migrate(request, empty=False, database=request["copy"])
         migrated = time.monotonic()
-        with copy.connect() as connection:
+        with Connection(request["uri"], request["copy"]) as connection:
             after = read_revisions(connection, request["component"])["revisions"]
     finally:
-        drop_copy(engine, request["copy"])
+        drop(request)
     return {"after": after, "copy_seconds": round(copied - start, 1), "upgrade_seconds": round(migrated - copied, 1)}
 
 
-def copy_database(engine, name, wait):
-    url = engine.url.set(database=name)
-    if engine.dialect.name == "sqlite":
+def copy_database(text, name, wait):
+    uri = Uri(text)
+    if uri.kind == "sqlite":
         create_for_owner(name)
-        copy_sqlite(engine, name)
-        return make_engine(url)
+        copy_sqlite(uri.database, name)
+        return
 
     # A template must have no session, not even ours.
-    quote = engine.dialect.identifier_preparer.quote_identifier
-    statement = f"CREATE DATABASE {quote(name)} TEMPLATE {quote(engine.url.database)}".replace("%", "%%")
-    with maintenance(engine) as connection:
+    with Connection(text, "postgres") as connection:
 
         def try_copy():
             try:
-                connection.exec_driver_sql(statement)
+                connection.rows(f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(uri.database)}")
             except Exception as exc:
-                if "ObjectInUse" not in type(getattr(exc, "orig", None)).__name__:
+                if "ObjectInUse" not in type(exc).__name__:
                     raise
                 return False
             return True
 
         def reason():
-            who = "; ".join(describe_session(session) for session in sessions_in(make_engine(url.set(database="postgres")), engine.url.database))
+            who = "; ".join(describe_session(session) for session in sessions_in(uri, connection))
             return f"a copy can be made only while nobody uses the database, stop its servers. It is used by {who or 'nobody any more'}"
 
         poll(try_copy, wait, reason)
-    return make_engine(url)
 
 
-def maintenance(engine):
-    """A connection to the server that does not count as one to the database."""
-    return make_engine(engine.url.set(database="postgres")).connect().execution_options(isolation_level="AUTOCOMMIT")
-
-
-def drop_copy(engine, name):
-    if engine.dialect.name == "sqlite":
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name + suffix)
-        return
-    with maintenance(engine) as connection:
-        quoted = engine.dialect.identifier_preparer.quote_identifier(name)
-        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)".replace("%", "%%"))
+def quoted(name):
+    return '"' + name.replace('"', '""') + '"'
 
 
 def drop(request):
-    """What a rehearsal that was killed could not do any more."""
-    drop_copy(make_engine(request["uri"]), request["copy"])
+    """Also what a rehearsal that was killed could not do any more."""
+    if Uri(request["uri"]).kind == "sqlite":
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(request["copy"] + suffix)
+        return {}
+    with Connection(request["uri"], "postgres") as connection:
+        connection.rows(f"DROP DATABASE IF EXISTS {quoted(request['copy'])} WITH (FORCE)")
     return {}
 
 

@@ -16,6 +16,8 @@ import re
 import shutil
 import tempfile
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import parameters
+
 SUFFIXES = {"postgresql": ".dump", "mysql": ".sql", "sqlite": ".db"}
 
 SIZES = {
@@ -31,7 +33,7 @@ class BackupError(Exception):
 
 def check_backup(connection, folder):
     """Raise BackupError unless the folder can take a backup of this database and the tool for it is there."""
-    kind = connection.dialect.name
+    kind = connection.kind
     if kind not in SUFFIXES:
         raise BackupError(f"there is no backup for {kind}: save the database with its own tools, and use backup: none")
     parent = folder
@@ -40,31 +42,30 @@ def check_backup(connection, folder):
     if not os.path.isdir(parent):
         raise BackupError(f"{parent} is not a folder")
     if kind == "postgresql":
-        postgresql_tool("pg_dump", connection.dialect.server_version_info[0])
-        postgresql_tool("pg_restore", connection.dialect.server_version_info[0])
+        postgresql_tool("pg_dump", connection.server_version)
+        postgresql_tool("pg_restore", connection.server_version)
     elif kind == "mysql":
         mysql_tool()
-    needed = int(connection.exec_driver_sql(SIZES[kind]).scalar() or 0)
+    needed = int(connection.value(SIZES[kind]) or 0)
     room = os.statvfs(parent)
     free = room.f_bavail * room.f_frsize
     if free < needed:
         raise BackupError(f"the backup may need {needed // 2**20 + 1} MiB, and {folder} has {free // 2**20} MiB left")
 
 
-def make_backup(engine, path, lock_timeout):
+def make_backup(connection, path, lock_timeout):
     """Write the backup, read it again, and only then give it its name. lock_timeout: seconds that pg_dump waits for a locked table."""
-    with engine.connect() as connection:
-        check_backup(connection, os.path.dirname(path))
+    check_backup(connection, os.path.dirname(path))
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     part = f"{path}.part"
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        if engine.dialect.name == "postgresql":
-            dump_postgresql(engine, part, lock_timeout)
-        elif engine.dialect.name == "mysql":
-            dump_mysql(engine, part)
+        if connection.kind == "postgresql":
+            dump_postgresql(connection, part, lock_timeout)
+        elif connection.kind == "mysql":
+            dump_mysql(connection, part)
         else:
-            copy_sqlite(engine, part)
+            copy_sqlite(connection.database, part)
         with open(part, "rb") as stream:
             os.fsync(stream.fileno())
         os.rename(part, path)
@@ -108,21 +109,20 @@ def postgresql_tool(name, server):
     found = {}
     for path in glob.glob(f"/usr/lib/postgresql/*/bin/{name}") + glob.glob(f"/usr/pgsql-*/bin/{name}"):
         found[int(re.search(r"(\d+)/bin/", path)[1])] = path
-    usable = [version for version in sorted(found) if version >= server]
+    usable = [version for version in sorted(found) if version >= int(server.partition(".")[0])]
     tool = found[usable[0]] if usable else shutil.which(name)
     if not tool:
         raise BackupError(f"{name} is not installed: install the PostgreSQL client (Debian: postgresql-client), version {server} or newer")
     return tool
 
 
-def dump_postgresql(engine, path, lock_timeout):
-    parameters = engine.dialect.create_connect_args(engine.url)[1]
-    password = parameters.pop("password", None)
-    server = server_version(engine)[0]
-    service = ["[mlflow]"] + [f"{key}={value}" for key, value in parameters.items()]
+def dump_postgresql(connection, path, lock_timeout):
+    options = parameters(connection.uri)
+    password = options.pop("password", None)
+    service = ["[mlflow]"] + [f"{key}={value}" for key, value in options.items()]
     with secret_file(service) as name:
         run(
-            postgresql_tool("pg_dump", server),
+            postgresql_tool("pg_dump", connection.server_version),
             "--format=custom",
             "--no-password",
             f"--lock-wait-timeout={lock_timeout}s",
@@ -132,12 +132,7 @@ def dump_postgresql(engine, path, lock_timeout):
             **({} if password is None else {"PGPASSWORD": password}),
         )
     # Not only its table of contents, but all that is in it.
-    run(postgresql_tool("pg_restore", server), "--file=/dev/null", path)
-
-
-def server_version(engine):
-    with engine.connect() as connection:
-        return connection.dialect.server_version_info
+    run(postgresql_tool("pg_restore", connection.server_version), "--file=/dev/null", path)
 
 
 def mysql_tool():
@@ -147,11 +142,11 @@ def mysql_tool():
     raise BackupError("neither mariadb-dump nor mysqldump is installed: install the client of the server (Debian: mariadb-client)")
 
 
-def mysql_options(parameters):
+def mysql_options(options):
     """The connection as lines of an option file."""
     names = {"host": "host", "port": "port", "user": "user", "password": "password", "unix_socket": "socket"}
-    values = {names[key]: value for key, value in parameters.items() if key in names}
-    ssl = parameters.get("ssl") or {}
+    values = {names[key]: value for key, value in options.items() if key in names}
+    ssl = options.get("ssl") or {}
     values.update({f"ssl-{key}": ssl[key] for key in ("ca", "cert", "key") if key in ssl})
 
     def quoted(value):
@@ -160,9 +155,8 @@ def mysql_options(parameters):
     return ["[client]"] + [f"{key}={quoted(value)}" for key, value in values.items()]
 
 
-def dump_mysql(engine, path):
-    parameters = engine.dialect.create_connect_args(engine.url)[1]
-    with secret_file(mysql_options(parameters)) as name:
+def dump_mysql(connection, path):
+    with secret_file(mysql_options(parameters(connection.uri))) as name:
         run(
             mysql_tool(),
             f"--defaults-file={name}",
@@ -172,7 +166,7 @@ def dump_mysql(engine, path):
             "--triggers",
             "--no-tablespaces",
             f"--result-file={path}",
-            engine.url.database,
+            connection.database,
         )
     with open(path, "rb") as stream:
         stream.seek(max(0, os.path.getsize(path) - 200))
@@ -180,10 +174,10 @@ def dump_mysql(engine, path):
             raise BackupError("the dump ends before its end")
 
 
-def copy_sqlite(engine, path):
+def copy_sqlite(database, path):
     import sqlite3
 
-    with contextlib.closing(sqlite3.connect(engine.url.database)) as source, contextlib.closing(sqlite3.connect(path)) as target:
+    with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(path)) as target:
         source.backup(target)
         verdict = target.execute("PRAGMA integrity_check").fetchone()[0]
     if verdict != "ok":

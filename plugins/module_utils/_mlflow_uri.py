@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode
 
 # What each needs from PyPI.
 DRIVERS = {
@@ -99,6 +99,8 @@ class Uri:
         self.host = match["host"]
         self.database = match["database"]
         self.user = unquote(match["user"] or "")
+        self.password = None if match["password"] is None else unquote(match["password"])
+        self.query = parse_qs(match["query"] or "")
         self.port = match["port"]
         if self.kind == "sqlite" and not self.database.startswith("/"):
             raise MlflowDbError("The SQLite file must be an absolute path, with four slashes: sqlite:////var/lib/mlflow/mlflow.db")
