@@ -21,8 +21,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DR
 MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/db/migrations/versions"}
 # Whose migrations are one transaction, as MLflow runs them.
 TRANSACTIONAL = ("postgresql", "mssql")
-# What timeout(1) exits with when it had to kill.
-KILLED = 128 + 9
+# How timeout(1) ends when it had to kill: as a rule it is in the group that it kills.
+KILLED = (-9, 128 + 9)
 FIND_MLFLOW = "import importlib.util as u; s = u.find_spec('mlflow'); print(s.submodule_search_locations[0] if s else '')"
 BOOTSTRAP = """
 import json, sys, types
@@ -263,7 +263,7 @@ class Database:
             environ_update={"MLFLOW_DISABLE_TELEMETRY": "true"},
             cwd="/",
         )
-        if self.deadline and time.monotonic() >= self.deadline and status == KILLED:
+        if self.deadline and time.monotonic() > self.deadline - 0.2 and status in KILLED:
             raise MlflowDbError(f"The database {self.uri.place} did not finish within {f'timeout={self.timeout}' if self.timeout else '30'} s and was stopped")
         try:
             answer = json.loads(output)
