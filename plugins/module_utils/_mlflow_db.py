@@ -37,7 +37,7 @@ PROGRAMS = (_mlflow_uri, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_ag
 
 # What errors say, in the words of the servers and drivers.
 REFUSED = re.compile(
-    "password authentication failed|no password supplied|no pg_hba.conf entry|Access denied for user|Login failed|authentication method", re.IGNORECASE
+    "authentication failed for user|no password supplied|no pg_hba.conf entry|Access denied for user|Login failed|authentication method", re.IGNORECASE
 )
 MISSING = re.compile(r'(?:role|database) "[^"]*" does not exist|Unknown database')
 TLS = re.compile(r"\bSSL\b|certificate|\bTLS\b")
