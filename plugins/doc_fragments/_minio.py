@@ -23,7 +23,7 @@ options:
     type: str
     required: true
   region:
-    description: Region that the server was set to. Needed when it has one other than V(us-east-1).
+    description: Region to sign requests for. MinIO takes any for its admin API.
     type: str
     default: us-east-1
   validate_certs:
