@@ -22,11 +22,12 @@ DRIVERS = {
 }
 SUGGESTED = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pymssql"}
 
+HOST = r"\[[0-9A-Fa-f:.]+\]|[^:/?@\[\]\s]*"
 # As SQLAlchemy reads it: a password ends at the first "@".
 URI = re.compile(
     r"(?P<scheme>[\w+]+)://"
     r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/?@\[\]\s]*)(?::(?P<port>\d+))?"
+    rf"(?P<host>{HOST})(?::(?P<port>\d+))?"
     r"/(?P<database>[^?]+)(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
@@ -66,12 +67,14 @@ def build_uri(driver, login_db, login_host=None, login_port=None, login_user=Non
         raise MlflowDbError("login_password needs a login_user")
     if driver == "sqlite":
         return f"sqlite:///{login_db}"
+    host = login_host or ""
+    if re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", host):
+        host = f"[{host}]"
+    if not re.fullmatch(HOST, host):
+        raise MlflowDbError(f"login_host must be one name or address, not {host!r}")
     login = quote(login_user, safe="") if login_user else ""
     if login_password is not None:
         login += f":{quote(login_password, safe='')}"
-    host = login_host or ""
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
     port = f":{login_port}" if login_port else ""
     query = urlencode({QUERY_NAMES[kind][name]: value for name, value in given.items()})
     return f"{driver}://{login + '@' if login else ''}{host}{port}/{login_db}{'?' + query if query else ''}"
