@@ -8,18 +8,23 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import ipaddress
 import json
+import os
 import re
 import traceback
 
+from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.mlops.mlflow.plugins.module_utils import _policy
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import Admin, MinioError
 
 try:
     import boto3
     import botocore.exceptions
+    import botocore.validate
     import urllib3
     from botocore.config import Config
 
@@ -46,6 +51,8 @@ _ABSENT = {
     "ServerSideEncryptionConfigurationNotFoundError",
     "ObjectLockConfigurationNotFoundError",
 }
+# Codes of servers that want a checksum which boto3 does not send any more.
+_WANTS_MD5 = "MissingContentMD5"
 _WRONG_REGION = "the bucket or the server is in another region than the one given"
 _CAUSES = {
     "SignatureDoesNotMatch": "the secret_key does not belong to the access_key",
@@ -54,6 +61,10 @@ _CAUSES = {
     "AllAccessDisabled": "the bucket belongs to somebody else",
     "BucketAlreadyExists": "a bucket of that name belongs to somebody else",
     "RequestTimeTooSkewed": "the clocks of this host and of the server differ too much",
+    "ExpiredToken": "the session_token has expired",
+    "InvalidToken": "the session_token does not belong to the access_key",
+    "InvalidTokenId": "the session_token does not belong to the access_key, or has expired",
+    "301": _WRONG_REGION,
     "PermanentRedirect": _WRONG_REGION,
     "AuthorizationHeaderMalformed": _WRONG_REGION,
     "IllegalLocationConstraintException": _WRONG_REGION,
@@ -99,19 +110,19 @@ def check_bucket_name(name):
         raise S3Error(f"S3 forbids the bucket name {name!r}: {problem}")
 
 
-def connect(
-    endpoint_url=None,
-    access_key=None,
-    secret_key=None,
-    session_token=None,
-    profile=None,
-    region=None,
-    validate_certs=True,
-    aws_ca_bundle=None,
-    addressing_style="auto",
-):
+def _session(access_key=None, secret_key=None, session_token=None, profile=None, region=None, **_):
+    return boto3.Session(
+        aws_access_key_id=access_key, aws_secret_access_key=secret_key, aws_session_token=session_token, profile_name=profile, region_name=region
+    )
+
+
+def connect(**login):
+    """A client of boto3 for the options of s3_argument_spec."""
+    endpoint_url, addressing_style = login["endpoint_url"], login["addressing_style"]
     if endpoint_url and not re.match(r"https?://[^/]", endpoint_url):
         raise S3Error(f"endpoint_url must begin with http:// or https://, not {endpoint_url!r}")
+    if login["aws_ca_bundle"] and login["validate_certs"] and not os.access(login["aws_ca_bundle"], os.R_OK):
+        raise S3Error(f"aws_ca_bundle {login['aws_ca_bundle']} cannot be read")
     if addressing_style == "auto" and endpoint_url:
         addressing_style = "path"
     options = {"connect_timeout": 5, "read_timeout": 30, "retries": {"mode": "standard", "total_max_attempts": 3}, "s3": {"addressing_style": addressing_style}}
@@ -119,21 +130,60 @@ def connect(
     for option in ("request_checksum_calculation", "response_checksum_validation"):
         if option in Config.OPTION_DEFAULTS:
             options[option] = "when_required"
-    if not validate_certs:
+    if not login["validate_certs"]:
         urllib3.disable_warnings()
     try:
-        session = boto3.Session(
-            aws_access_key_id=access_key, aws_secret_access_key=secret_key, aws_session_token=session_token, profile_name=profile, region_name=region
-        )
-        return session.client(
+        session = _session(**login)
+        client = session.client(
             "s3",
             endpoint_url=endpoint_url,
             region_name=session.region_name or "us-east-1",
-            verify=aws_ca_bundle if validate_certs else False,
+            verify=login["aws_ca_bundle"] if login["validate_certs"] else False,
             config=Config(**options),
         )
     except (botocore.exceptions.BotoCoreError, ValueError, OSError) as exc:
-        raise S3Error(f"Failed to set up the connection: {exc}") from exc
+        raise S3Error(f"Failed to set up the connection: {_cause(exc, endpoint_url)}") from exc
+    if login["region"]:
+        client.meta.events.register("before-call.s3", _stay_in_region)
+    return client
+
+
+def connect_admin(client, **login):
+    """The admin API of the same server, with the same credentials."""
+    try:
+        found = _session(**login).get_credentials()
+        if found is None:
+            raise botocore.exceptions.NoCredentialsError
+        found = found.get_frozen_credentials()
+    except (botocore.exceptions.BotoCoreError, ValueError, OSError) as exc:
+        raise S3Error(f"Failed to set up the connection: {_cause(exc, login['endpoint_url'])}") from exc
+    return Admin(
+        client.meta.endpoint_url,
+        found.access_key,
+        found.secret_key,
+        region=client.meta.region_name,
+        validate_certs=login["validate_certs"],
+        ca_file=login["aws_ca_bundle"] or os.environ.get("AWS_CA_BUNDLE"),
+        session_token=found.token,
+    )
+
+
+def _stay_in_region(context, **_):
+    # botocore would turn to whatever region the server names, and create the bucket there. Who gives a region means that one.
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _add_md5(request, **_):
+    if request.data:
+        request.headers["Content-MD5"] = base64.b64encode(hashlib.md5(request.data, usedforsecurity=False).digest()).decode()
+
+
+def _header(answer, name):
+    return answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get(name)
+
+
+def _is_unsupported(exc):
+    return exc.response.get("Error", {}).get("Code") in _UNSUPPORTED or exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 501
 
 
 def _cause(exc, endpoint):
@@ -141,13 +191,18 @@ def _cause(exc, endpoint):
     if isinstance(exc, botocore.exceptions.ClientError):
         error = exc.response.get("Error", {})
         code, message = error.get("Code", ""), error.get("Message", "")
-        if code in _UNSUPPORTED or exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 501:
+        if _is_unsupported(exc):
             return f"the server does not support it: {message} ({code})"
         if code in _CAUSES:
-            return f"{_CAUSES[code]} ({code})"
+            cause = _CAUSES[code]
+            if cause == _WRONG_REGION:
+                cause += f": {message}"
+            return f"{cause} ({code})"
         return f"{message} ({code})"
     if isinstance(exc, botocore.exceptions.SSLError):
         return f"TLS failed, does aws_ca_bundle hold the authority of the server's certificate, and does the certificate name the host? {exc}"
+    if isinstance(exc, botocore.exceptions.ConnectionClosedError):
+        return f"{endpoint} does not answer, is the scheme of endpoint_url right? {exc}"
     if isinstance(exc, (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)):
         return f"{endpoint} does not answer: {exc}"
     if isinstance(exc, botocore.exceptions.NoCredentialsError):
@@ -194,31 +249,75 @@ def canonical_lifecycle(rules, aborts_uploads=True):
     return sorted(result, key=lambda rule: rule["ID"])
 
 
+def check_tags(tags):
+    """Refuse what S3 refuses, in words that say which rule it is."""
+    problem = None
+    own = {key: value for key, value in tags.items() if not key.startswith("aws:")}
+    if len(own) > 50:
+        problem = f"a bucket can have 50, not {len(own)}"
+    for key, value in own.items():
+        if not 1 <= len(key) <= 128:
+            problem = f"the key {key!r} must have 1 to 128 characters"
+        elif len(value) > 256:
+            problem = f"the value of {key!r} must have 256 characters or less"
+        elif key.lower().startswith("aws:"):
+            problem = f"the key {key!r} has a reserved prefix"
+    if problem:
+        raise S3Error(f"S3 forbids these tags: {problem}")
+
+
+def parse_size(text):
+    """Bytes, from a number of them or from a size for humans."""
+    try:
+        return human_to_bytes(text)
+    except ValueError as exc:
+        raise S3Error(f"quota must be a number of bytes or a size like 100G, not {text!r}") from exc
+
+
 class Bucket:
     """One bucket. What has a name in ASPECTS is read by read_NAME, and written by write_NAME."""
 
-    ASPECTS = ("object_lock_enabled", "versioning", "encryption", "policy", "tags", "lifecycle_rules")
+    # AWS wants versioning before it takes an object lock.
+    ASPECTS = ("versioning", "object_lock_enabled", "encryption", "policy", "tags", "lifecycle_rules", "quota")
 
-    def __init__(self, client, name):
+    def __init__(self, client, name, admin=None):
+        """*admin* makes the connection for what S3 itself has no call for."""
         check_bucket_name(name)
         self.client = client
         self.name = name
         self.server = ""
+        self.region = None
+        self.unsupported = {}
+        self._make_admin = admin
+        self._admin = None
+        self._encryption_rule = {}
+
+    @property
+    def is_minio(self):
+        return bool(re.search("minio|silo", self.server, re.IGNORECASE))
 
     def call(self, action, method, **kwargs):
+        operation = getattr(self.client, method)
         try:
-            answer = getattr(self.client, method)(Bucket=self.name, **kwargs)
+            try:
+                answer = operation(Bucket=self.name, **kwargs)
+            except botocore.exceptions.ClientError as exc:
+                if exc.response.get("Error", {}).get("Code") != _WANTS_MD5:
+                    raise
+                self.client.meta.events.register("before-sign.s3", _add_md5)
+                answer = operation(Bucket=self.name, **kwargs)
             self._note_server(answer)
             return answer
         except botocore.exceptions.ClientError as exc:
             self._note_server(exc.response)
-            code = exc.response.get("Error", {}).get("Code")
+            self.region = self.region or exc.response.get("Error", {}).get("Region")
+            code = "NotImplemented" if _is_unsupported(exc) else exc.response.get("Error", {}).get("Code")
             raise S3Error(f"Failed to {action} bucket {self.name}: {_cause(exc, self.client.meta.endpoint_url)}", code) from exc
         except (botocore.exceptions.BotoCoreError, ValueError, OSError) as exc:
             raise S3Error(f"Failed to {action} bucket {self.name}: {_cause(exc, self.client.meta.endpoint_url)}") from exc
 
     def _note_server(self, answer):
-        self.server = self.server or answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("server", "")
+        self.server = self.server or _header(answer, "server") or ""
 
     def _read(self, action, method):
         try:
@@ -230,26 +329,37 @@ class Bucket:
 
     # The bucket itself
 
-    def exists(self, region=None):
+    def exists(self):
         action = "find out about"
         try:
-            head = self.call(action, "head_bucket")
+            self.region = _header(self.call(action, "head_bucket"), "x-amz-bucket-region")
         except S3Error as exc:
             if exc.code in _ABSENT:
                 return False
-            if exc.code is not None:
-                # An answer to HEAD has no body, so the cause must be asked for.
-                self.call(action, "get_bucket_location")
-            raise
-        actual = head.get("BucketRegion")
-        if region and actual and actual != region:
-            raise S3Error(f"The bucket {self.name} is in the region {actual}, not in {region}, and cannot be moved")
+            if exc.code is None:
+                raise
+            # An answer to HEAD has no body, so the cause must be asked for. Who may not list a bucket may be allowed to ask this.
+            try:
+                self.region = self.call(action, "get_bucket_location").get("LocationConstraint") or "us-east-1"
+            except S3Error as reason:
+                if reason.code in _ABSENT:
+                    return False
+                raise
         return True
 
-    def create(self, region=None, object_lock=False):
+    def check_region(self, region):
+        """Refuse a bucket that is, or a server that would create it, somewhere else."""
+        if not self.region and self.is_minio:
+            # It finds a missing bucket in every region, but creates one in its own; any answer with a body tells which that is.
+            self._read("find out about", "get_bucket_location")
+        if self.region and self.region != region:
+            raise S3Error(f"The bucket {self.name} cannot be in the region {region}: it or the server is in {self.region}")
+
+    def create(self, object_lock=False):
         options = {}
+        region = self.client.meta.region_name
         # The one region that must not be named.
-        if region and region != "us-east-1":
+        if region != "us-east-1":
             options["CreateBucketConfiguration"] = {"LocationConstraint": region}
         if object_lock:
             options["ObjectLockEnabledForBucket"] = True
@@ -260,28 +370,30 @@ class Bucket:
             if exc.code != "BucketAlreadyOwnedByYou":
                 raise
 
-    def is_empty(self):
+    def _objects(self, limit=1000):
+        """The first of all versions of all objects, as they must be named to be deleted."""
+        action = "list the objects of"
         try:
-            found = self.call("list the objects of", "list_object_versions", MaxKeys=1)
+            page = self.call(action, "list_object_versions", MaxKeys=limit)
+            return [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in page.get("Versions", []) + page.get("DeleteMarkers", [])]
         except S3Error as exc:
             if exc.code not in _UNSUPPORTED:
                 raise
-            found = self.call("list the objects of", "list_objects_v2", MaxKeys=1)
-        return not (found.get("Versions") or found.get("DeleteMarkers") or found.get("Contents"))
+            return [{"Key": item["Key"]} for item in self.call(action, "list_objects_v2", MaxKeys=limit).get("Contents", [])]
+
+    def is_empty(self):
+        return not self._objects(limit=1)
 
     def empty(self):
         """Delete every version of every object, and what uploads have left."""
-        while not self.is_empty():
-            try:
-                page = self.call("list the objects of", "list_object_versions", MaxKeys=1000)
-                found = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in page.get("Versions", []) + page.get("DeleteMarkers", [])]
-            except S3Error as exc:
-                if exc.code not in _UNSUPPORTED:
-                    raise
-                found = [{"Key": item["Key"]} for item in self.call("list the objects of", "list_objects_v2", MaxKeys=1000).get("Contents", [])]
-            done = self.call("delete the objects of", "delete_objects", Delete={"Objects": found, "Quiet": True})
-            for error in done.get("Errors", []):
+        found, done = self._objects(), []
+        while found:
+            if found == done:
+                raise S3Error(f"Failed to delete the objects of bucket {self.name}: the server says that they are gone, and lists them all the same")
+            answer = self.call("delete the objects of", "delete_objects", Delete={"Objects": found, "Quiet": True})
+            for error in answer.get("Errors", []):
                 raise S3Error(f"Failed to delete the object {error['Key']} of bucket {self.name}: {error.get('Message')} ({error.get('Code')})")
+            found, done = self._objects(), found
         for upload in self.call("list the uploads to", "list_multipart_uploads").get("Uploads", []):
             self.call("abort the uploads to", "abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
 
@@ -290,14 +402,25 @@ class Bucket:
 
     # Its aspects
 
+    def read(self, name):
+        """One aspect, None where the server has no such thing."""
+        try:
+            return getattr(self, f"read_{name}")()
+        except S3Error as exc:
+            if exc.code not in _UNSUPPORTED:
+                raise
+            self.unsupported[name] = exc
+            return None
+
+    def write(self, name, wanted):
+        getattr(self, f"write_{name}")(wanted)
+
     def read_object_lock_enabled(self):
         found = self._read("read the object lock of", "get_object_lock_configuration")
         return found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
 
     def write_object_lock_enabled(self, wanted):
-        raise S3Error(
-            f"The object lock of bucket {self.name} cannot be switched {'on' if wanted else 'off'}: S3 lets it be chosen only when the bucket is created"
-        )
+        self.call("change the object lock of", "put_object_lock_configuration", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
 
     def read_versioning(self):
         return self._read("read the versioning of", "get_bucket_versioning").get("Status") == "Enabled"
@@ -308,6 +431,7 @@ class Bucket:
     def read_encryption(self):
         found = self._read("read the encryption of", "get_bucket_encryption")
         rules = found.get("ServerSideEncryptionConfiguration", {}).get("Rules") or [{}]
+        self._encryption_rule = rules[0]
         rule = rules[0].get("ApplyServerSideEncryptionByDefault", {})
         return {"algorithm": rule.get("SSEAlgorithm", "none"), "key_id": rule.get("KMSMasterKeyID")}
 
@@ -321,7 +445,7 @@ class Bucket:
         self.call(
             "change the encryption of",
             "put_bucket_encryption",
-            ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]},
+            ServerSideEncryptionConfiguration={"Rules": [{**self._encryption_rule, "ApplyServerSideEncryptionByDefault": rule}]},
         )
 
     def read_policy(self):
@@ -352,25 +476,76 @@ class Bucket:
         else:
             self.call("remove the lifecycle rules of", "delete_bucket_lifecycle")
 
+    @property
+    def admin(self):
+        self._admin = self._admin or self._make_admin()
+        return self._admin
+
+    def read_quota(self):
+        try:
+            return self.admin.quota(self.name)
+        except MinioError as exc:
+            # Without a code of its own, it is no answer of the admin API.
+            raise S3Error(str(exc), "NotImplemented" if (exc.code or "").startswith("HTTP") else exc.code) from exc
+
+    def write_quota(self, wanted):
+        try:
+            self.admin.set_quota(self.name, wanted)
+        except MinioError as exc:
+            raise S3Error(str(exc), exc.code) from exc
+
+    def check(self, options):
+        """Refuse what no server takes, before anything is asked or changed."""
+        if options.get("object_lock_enabled") and options.get("versioning") is False:
+            raise S3Error("A bucket with object_lock_enabled has versioning, which cannot be switched off")
+        if options.get("encryption_key_id") and not options["encryption"].startswith("aws:kms"):
+            raise S3Error(f"encryption {options['encryption']} takes no encryption_key_id")
+        if options.get("lifecycle_rules"):
+            rules = [{"Status": "Enabled", **rule} for rule in options["lifecycle_rules"]]
+            shape = self.client.meta.service_model.operation_model("PutBucketLifecycleConfiguration").input_shape
+            report = botocore.validate.ParamValidator().validate({"Bucket": self.name, "LifecycleConfiguration": {"Rules": rules}}, shape)
+            if report.has_errors():
+                raise S3Error(f"S3 does not know such lifecycle_rules: {' '.join(report.generate_report().split())}")
+
     def wanted(self, options, current):
         """What the options ask for, in the form in which it is read."""
         wanted = {key: options[key] for key in self.ASPECTS if options.get(key) is not None}
         if "policy" in wanted:
             wanted["policy"] = _policy.canonical(wanted["policy"])
         if "tags" in wanted:
-            tags = {key: str(value) for key, value in wanted["tags"].items()}
+            tags = {key: "" if value is None else str(value) for key, value in wanted["tags"].items()}
             # AWS puts some of its own on a bucket, and nobody may remove them.
             kept = {key: value for key, value in current["tags"].items() if not options.get("purge_tags", True) or key.startswith("aws:")}
             wanted["tags"] = {**kept, **tags}
+            check_tags(wanted["tags"])
         if "lifecycle_rules" in wanted:
-            wanted["lifecycle_rules"] = canonical_lifecycle(wanted["lifecycle_rules"], aborts_uploads=not re.search("minio|silo", self.server, re.IGNORECASE))
+            wanted["lifecycle_rules"] = canonical_lifecycle(wanted["lifecycle_rules"], aborts_uploads=not self.is_minio)
         if "encryption" in wanted:
-            algorithm = wanted["encryption"]
+            algorithm, key_id = wanted["encryption"], options.get("encryption_key_id")
             if algorithm == "none" and self.server == "AmazonS3":
                 # AWS knows no bucket without encryption any more.
                 algorithm = "AES256"
-            wanted["encryption"] = {"algorithm": algorithm, "key_id": options.get("encryption_key_id")}
+            if key_id is None and algorithm == current["encryption"]["algorithm"]:
+                key_id = current["encryption"]["key_id"]
+            wanted["encryption"] = {"algorithm": algorithm, "key_id": key_id or None}
+        if "quota" in wanted:
+            wanted["quota"] = parse_size(wanted["quota"])
         return wanted
+
+    def check_change(self, name, wanted, after):
+        """Refuse a change that the server would refuse, so that check mode knows it too."""
+        if name in self.unsupported:
+            raise self.unsupported[name]
+        if name == "object_lock_enabled":
+            problem = None
+            if not wanted:
+                problem = "cannot be switched off"
+            elif self.is_minio:
+                problem = "cannot be switched on: this server lets it be chosen only when the bucket is created"
+            elif not (after["versioning"] if "versioning" in after else self.read_versioning()):
+                problem = "cannot be switched on without versioning"
+            if problem:
+                raise S3Error(f"The object lock of bucket {self.name} {problem}")
 
 
 _NEW = {
@@ -380,6 +555,7 @@ _NEW = {
     "policy": {},
     "tags": {},
     "lifecycle_rules": [],
+    "quota": 0,
 }
 
 
@@ -387,22 +563,30 @@ def ensure_present(bucket, options, check_mode=False):
     """Bring the bucket to what the options ask for; returns it as it was and as it is, as far as the options name it."""
     region = options.get("region")
     names = [name for name in Bucket.ASPECTS if options.get(name) is not None]
-    if bucket.exists(region):
-        before = current = {name: getattr(bucket, f"read_{name}")() for name in names}
-        before = {"name": bucket.name, **before}
+    bucket.check(options)
+    found = bucket.exists()
+    if region:
+        bucket.check_region(region)
+    if found:
+        # A server that lacks something has it switched off.
+        current = {name: _NEW[name] if value is None else value for name, value in ((name, bucket.read(name)) for name in names)}
+        before = {"name": bucket.name, **current}
     else:
         lock = bool(options.get("object_lock_enabled"))
-        before = {}
         current = {**_NEW, "object_lock_enabled": lock, "versioning": lock}
-        if not check_mode:
-            bucket.create(region, lock)
+        before = {}
     after = bucket.wanted(options, current)
-    for name in names:
-        if after[name] != current[name] and (not check_mode or name == "object_lock_enabled"):
-            getattr(bucket, f"write_{name}")(after[name])
-            if name == "lifecycle_rules":
-                # What counts is what the server kept: some drop an action without a word.
-                after[name] = bucket.read_lifecycle_rules()
+    changes = [name for name in names if after[name] != current[name]]
+    for name in changes:
+        bucket.check_change(name, after[name], after)
+    if not check_mode:
+        if not before:
+            bucket.create(bool(options.get("object_lock_enabled")))
+        for name in changes:
+            bucket.write(name, after[name])
+        if "lifecycle_rules" in changes and bucket.server != "AmazonS3":
+            # What counts is what the server kept: some drop an action without a word.
+            after["lifecycle_rules"] = bucket.read_lifecycle_rules()
     return before, {"name": bucket.name, **after}
 
 
@@ -416,3 +600,10 @@ def ensure_absent(bucket, force=False, check_mode=False):
             bucket.empty()
         bucket.delete()
     return {"name": bucket.name}, {}
+
+
+def describe(bucket, gather):
+    """The bucket with the aspects asked for, None for one that the server does not have; {} where there is no such bucket."""
+    if not bucket.exists():
+        return {}
+    return {"name": bucket.name, "region": bucket.region or bucket.client.meta.region_name, **{name: bucket.read(name) for name in gather}}
