@@ -111,8 +111,8 @@ def canonical(policy):
     result.setdefault("Version", "2008-10-17")
     statements = {}
     for statement in map(_statement, policy["Statement"]):
-        # MinIO keeps the first of statements that differ in their name alone.
+        # MinIO keeps one of statements that differ in their name alone. Which one must not depend on their order.
         meaning = json.dumps({key: value for key, value in statement.items() if key != "Sid"}, sort_keys=True)
-        statements.setdefault(meaning, statement)
+        statements[meaning] = min(statement, statements.get(meaning, statement), key=lambda item: item.get("Sid", ""))
     result["Statement"] = [statements[key] for key in sorted(statements)]
     return result

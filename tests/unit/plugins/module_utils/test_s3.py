@@ -4,10 +4,17 @@
 
 from __future__ import annotations
 
+import base64
+import copy
 import datetime
+import hashlib
+import http.server
+import threading
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _s3
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize("name", ["abc", "a.b-c", "1bucket", "a" * 63])
@@ -54,17 +61,83 @@ def test_what_minio_cannot_keep_is_left_out():
     assert same({"ID": "x", "Expiration": {"Days": 1}, **abort}, {"ID": "x", "Expiration": {"Days": 1}}, aborts_uploads=False)
 
 
+RULES = st.lists(
+    st.fixed_dictionaries(
+        {"ID": st.sampled_from("abcdef")},
+        optional={
+            "Status": st.sampled_from(["Enabled", "Disabled"]),
+            "Filter": st.one_of(
+                st.just({}),
+                st.fixed_dictionaries({"Prefix": st.sampled_from(["", "a/"])}),
+                st.fixed_dictionaries(
+                    {"And": st.fixed_dictionaries({"Prefix": st.just("a/"), "Tags": st.permutations([{"Key": key, "Value": "1"} for key in "xyz"])})}
+                ),
+            ),
+            "Expiration": st.one_of(
+                st.fixed_dictionaries({"Days": st.integers(1, 9)}),
+                st.fixed_dictionaries({"Date": st.dates().map(str)}),
+                st.fixed_dictionaries({"Date": st.dates().map(lambda day: datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.timezone.utc))}),
+            ),
+            "Transitions": st.permutations([{"Days": days, "StorageClass": "GLACIER"} for days in (1, 2, 3)]),
+            "AbortIncompleteMultipartUpload": st.just({"DaysAfterInitiation": 3}),
+        },
+    ),
+    unique_by=lambda rule: rule["ID"],
+)
+
+
+@given(RULES, st.booleans(), st.data())
+def test_lifecycle_is_its_own_canonical_and_order_does_not_count(rules, aborts_uploads, data):
+    given_rules = copy.deepcopy(rules)
+    once = _s3.canonical_lifecycle(rules, aborts_uploads)
+    assert rules == given_rules
+    assert _s3.canonical_lifecycle(once, aborts_uploads) == once
+    assert _s3.canonical_lifecycle(data.draw(st.permutations(rules)), aborts_uploads) == once
+
+
+@given(RULES.filter(bool), st.data())
+def test_every_other_number_of_days_is_seen(rules, data):
+    other = copy.deepcopy(rules)
+    data.draw(st.sampled_from(other))["NoncurrentVersionExpiration"] = {"NoncurrentDays": 5}
+    assert _s3.canonical_lifecycle(rules) != _s3.canonical_lifecycle(other)
+
+
+@pytest.mark.parametrize(("text", "size"), [("0", 0), ("5", 5), ("1K", 1024), ("100G", 100 * 2**30), ("1.5 GB", 3 * 2**29)])
+def test_sizes(text, size):
+    assert _s3.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "-1", "much", "1 X", "G"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(_s3.S3Error, match="quota must be"):
+        _s3.parse_size(text)
+
+
+@pytest.mark.parametrize("tags", [{"": "a"}, {"k" * 129: "a"}, {"a": "v" * 257}, {"Aws:a": "b"}, {f"k{number}": "" for number in range(51)}])
+def test_bad_tags(tags):
+    with pytest.raises(_s3.S3Error, match="forbids these tags"):
+        _s3.check_tags(tags)
+
+
+def test_tags_of_aws_are_kept_and_do_not_count():
+    client = Answers(get_bucket_tagging={"TagSet": [{"Key": "aws:stack", "Value": "x"}, {"Key": "old", "Value": "y"}]})
+    many = {f"k{number}": None for number in range(50)}
+    after = _s3.ensure_present(_s3.Bucket(client, "mlflow"), {"tags": many}, check_mode=True)[1]
+    assert after["tags"] == {"aws:stack": "x", **dict.fromkeys(many, "")}
+
+
 class Answers:
     """Stands for boto3 and counts: what of it is called is what costs."""
 
     def __init__(self, **answers):
         self.answers = answers
         self.calls = []
-        self.meta = type("Meta", (), {"endpoint_url": "http://s3.test"})()
+        self.meta = type("Meta", (), {"endpoint_url": "http://s3.test", "region_name": "us-east-1"})()
 
     def __getattr__(self, method):
         def call(**kwargs):
             self.calls.append(method)
+            self.sent = kwargs
             answer = self.answers.get(method, {})
             if isinstance(answer, str):
                 raise _s3.botocore.exceptions.ClientError({"Error": {"Code": answer, "Message": "no"}, "ResponseMetadata": {}}, method)
@@ -98,6 +171,12 @@ def test_check_mode_writes_nothing():
     assert client.calls == ["head_bucket"]
 
 
+def test_what_the_server_lacks_may_be_switched_off():
+    client = Answers(get_bucket_lifecycle_configuration="NotImplemented")
+    before, after = _s3.ensure_present(_s3.Bucket(client, "mlflow"), {"lifecycle_rules": []})
+    assert before == after
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [
@@ -124,3 +203,64 @@ def test_bucket_with_content_is_not_deleted():
         with pytest.raises(_s3.S3Error, match="not empty"):
             _s3.ensure_absent(_s3.Bucket(client, "mlflow"), check_mode=check_mode)
     assert "delete_bucket" not in client.calls
+
+
+def test_name_that_somebody_else_has_taken():
+    client = Answers(head_bucket="404", create_bucket="BucketAlreadyExists")
+    with pytest.raises(_s3.S3Error, match="Failed to create bucket mlflow: a bucket of that name belongs to somebody else"):
+        _s3.ensure_present(_s3.Bucket(client, "mlflow"), {})
+
+
+def test_who_may_not_list_a_bucket_may_still_find_it():
+    client = Answers(head_bucket="403", get_bucket_location={"LocationConstraint": "eu-central-1"})
+    bucket = _s3.Bucket(client, "mlflow")
+    assert bucket.exists()
+    assert bucket.region == "eu-central-1"
+
+
+def test_server_that_deletes_nothing_ends_the_work():
+    client = Answers(list_object_versions={"Versions": [{"Key": "a", "VersionId": "1"}]})
+    with pytest.raises(_s3.S3Error, match="lists them all the same"):
+        _s3.ensure_absent(_s3.Bucket(client, "mlflow"), force=True)
+
+
+def test_key_of_the_bucket_is_kept_and_its_other_settings_too():
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "k"}, "BucketKeyEnabled": True}
+    client = Answers(get_bucket_encryption={"ServerSideEncryptionConfiguration": {"Rules": [rule]}})
+    before, after = _s3.ensure_present(_s3.Bucket(client, "mlflow"), {"encryption": "aws:kms"})
+    assert before == after
+    _s3.ensure_present(_s3.Bucket(client, "mlflow"), {"encryption": "AES256"})
+    assert client.sent["ServerSideEncryptionConfiguration"] == {
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": True}]
+    }
+
+
+class OldServer(http.server.BaseHTTPRequestHandler):
+    """An S3 server of the time before other checksums than MD5."""
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+        good = self.headers.get("Content-MD5") == md5 and "content-md5" in self.headers["Authorization"]
+        self.server.asked.append(good)
+        answer = b"" if good else b"<Error><Code>MissingContentMD5</Code><Message>Missing required header</Message></Error>"
+        self.send_response(200 if good else 400)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_old_server_gets_the_checksum_that_it_asks_for():
+    with http.server.HTTPServer(("127.0.0.1", 0), OldServer) as server:
+        server.asked = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        login = {**dict.fromkeys(_s3.s3_argument_spec()), "access_key": "a", "secret_key": "b", "addressing_style": "auto", "validate_certs": True}
+        bucket = _s3.Bucket(_s3.connect(**{**login, "endpoint_url": f"http://127.0.0.1:{server.server_port}"}), "mlflow")
+        bucket.write_tags({"a": "b"})
+        bucket.write_lifecycle_rules(_s3.canonical_lifecycle([{"Expiration": {"Days": 1}}]))
+        server.shutdown()
+    # It asks once; from then on the checksum comes unasked.
+    assert server.asked == [False, True, True]
