@@ -104,14 +104,15 @@ def test_anonymous_is_refused(host, call):
     assert "403" in host.run("python3 -c %s", fetch).stderr
 
 
-def test_policy_users_and_lifecycle_are_exactly_as_given(call):
-    policy, rules, buckets = call(
+def test_policy_users_buckets_and_lifecycle_are_exactly_as_given(call):
+    policy, rules, buckets, quotas = call(
         ROOT,
         "json.loads(a.user_info('mlflow'))['policyName']",
         "[(r['ID'], r['NoncurrentVersionExpiration']['NoncurrentDays']) for r in c.get_bucket_lifecycle_configuration(Bucket='mlflow')['Rules']]",
         "[b['Name'] for b in c.list_buckets()['Buckets']]",
+        "[json.loads(a.bucket_quota_get(name))['quota'] for name in ('mlflow', 'other')]",
     )
-    assert (policy, rules, buckets) == ("mlflow", [["old-versions", 30]], ["mlflow", "other"])
+    assert (policy, rules, buckets, quotas) == ("mlflow", [["old-versions", 30]], ["mlflow", "other"], [10 * 2**30, 0])
 
 
 def test_listens_on_loopback_only(host):
