@@ -211,17 +211,33 @@ def test_what_minio_makes_of_a_policy_is_equal(data, meaning):
     assert canonical(as_minio_gives_it(parse(policy))) == canonical(policy)
 
 
+def with_statement(meaning, number, changes):
+    return {**meaning, "Statement": [{**item, **changes} if i == number else item for i, item in enumerate(meaning["Statement"])]}
+
+
 @given(st.data(), MEANINGS)
 def test_every_difference_is_seen(data, meaning):
     other = data.draw(
         st.one_of(
             MEANINGS,
-            # One place of one statement is another.
+            # One place of one statement is another, or one of its values more or less.
             st.tuples(st.sampled_from(range(len(meaning["Statement"]))), st.sampled_from(list(meaning["Statement"][0])), STATEMENTS).map(
-                lambda found: {
-                    **meaning,
-                    "Statement": [{**item, found[1]: found[2][found[1]]} if number == found[0] else item for number, item in enumerate(meaning["Statement"])],
-                }
+                lambda found: with_statement(meaning, found[0], {found[1]: found[2][found[1]]})
+            ),
+            st.tuples(
+                st.sampled_from(range(len(meaning["Statement"]))), st.sampled_from(["Action", "Resource"]), st.sampled_from(["s3:*", "arn:aws:s3:::a"])
+            ).map(lambda found: with_statement(meaning, found[0], {found[1]: (meaning["Statement"][found[0]][found[1]] ^ {found[2]}) or {"other"}})),
+            st.sampled_from(range(len(meaning["Statement"]))).map(
+                lambda number: with_statement(
+                    meaning,
+                    number,
+                    {
+                        "Condition": {
+                            operator: {key: (values ^ {"x"}) or {"other"} for key, values in tests.items()}
+                            for operator, tests in meaning["Statement"][number]["Condition"].items()
+                        }
+                    },
+                )
             ),
         )
     )
