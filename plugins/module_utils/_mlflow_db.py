@@ -148,9 +148,9 @@ class Database:
             raise MlflowDbError(f"There is no MLflow in the Python {self.python}")
         return output.strip()
 
-    def info(self, upgrade=False, backup_dir=None):
-        """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir if that is given."""
-        found = self._ask("inspect", head=self.migrations.head, upgrade=upgrade, backup_dir=backup_dir)
+    def info(self, upgrade=False, backup_dir=None, rehearsal=False):
+        """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir and a rehearsal if these are given."""
+        found = self._ask("inspect", head=self.migrations.head, upgrade=upgrade, backup_dir=backup_dir, rehearsal=rehearsal)
         state, revision = state_of(found, self.migrations)
         info = {
             "state": state,
@@ -231,8 +231,6 @@ class Database:
 
     def rehearse(self, lock_timeout, wait_timeout):
         """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took."""
-        if self.uri.kind not in ("postgresql", "sqlite"):
-            raise MlflowDbError(f"A rehearsal needs PostgreSQL or SQLite, not {self.uri.kind}: use rehearsal: none")
         copy = f"{self.uri.database[:40] if self.uri.kind == 'postgresql' else self.uri.database}_rehearsal_{secrets.token_hex(4)}"
         try:
             done = self._ask("rehearse", copy=copy, lock_timeout=lock_timeout, wait_timeout=wait_timeout)
@@ -283,6 +281,8 @@ class Database:
             return f"The database {self.uri.place} is in use: {text}"
         if kind == "BackupError":
             return f"No backup of {self.uri.place} could be made: {text}"
+        if kind == "NoRehearsal":
+            return f"No rehearsal for {self.uri.place}: {text}. Or use rehearsal: none"
         if cause in ("ImportError", "ModuleNotFoundError", "NoSuchModuleError"):
             return f"The Python {self.python} lacks a package that this needs (for the database: {DRIVERS[self.uri.scheme] or 'none'}): {text}"
         if error["sessions"] is not None:

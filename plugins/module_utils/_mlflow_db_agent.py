@@ -77,6 +77,10 @@ class NoRight(Exception):
     """The login may not change the schema."""
 
 
+class NoRehearsal(Exception):
+    """There can be no copy of the database."""
+
+
 def create_for_owner(path):
     """A new SQLite file belongs to whom its folder belongs, not to root who runs this. SQLite cares for its journals itself."""
     if os.path.exists(path):
@@ -107,6 +111,13 @@ def check_right(connection):
             raise NoRight(problem)
 
 
+def check_rehearsal(connection):
+    if connection.kind not in ("postgresql", "sqlite"):
+        raise NoRehearsal(f"it needs PostgreSQL or SQLite, not {connection.kind}")
+    if connection.kind == "postgresql" and not connection.value("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"):
+        raise NoRehearsal(f"to make a copy, {connection.value('SELECT current_user')} needs the right CREATEDB (ALTER ROLE ... CREATEDB)")
+
+
 def inspect(request):
     """What is there. With upgrade=true also why an upgrade cannot be, before anything is changed."""
     uri = Uri(request["uri"])
@@ -126,7 +137,9 @@ def inspect(request):
                 check_right(connection)
                 if request["backup_dir"] and found["tables"]:
                     check_backup(connection, request["backup_dir"])
-            except (NoRight, BackupError) as exc:
+                if request["rehearsal"] and found["tables"]:
+                    check_rehearsal(connection)
+            except (NoRight, NoRehearsal, BackupError) as exc:
                 found["objection"] = describe(exc)
         return found
 

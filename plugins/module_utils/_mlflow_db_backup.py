@@ -110,9 +110,12 @@ def postgresql_tool(name, server):
     for path in glob.glob(f"/usr/lib/postgresql/*/bin/{name}") + glob.glob(f"/usr/pgsql-*/bin/{name}"):
         found[int(re.search(r"(\d+)/bin/", path)[1])] = path
     usable = [version for version in sorted(found) if version >= int(server.partition(".")[0])]
-    tool = found[usable[0]] if usable else shutil.which(name)
+    # Other distributions have one in the PATH, which itself refuses a server that is too new.
+    tool = found[usable[0]] if usable else None if found else shutil.which(name)
     if not tool:
-        raise BackupError(f"{name} is not installed: install the PostgreSQL client (Debian: postgresql-client), version {server} or newer")
+        raise BackupError(
+            f"{name} is missing or too old: install the PostgreSQL client (Debian: postgresql-client), version {server.partition('.')[0]} or newer"
+        )
     return tool
 
 

@@ -156,7 +156,7 @@ def main() -> t.NoReturn:
     backup_file = None
     try:
         database = Database.from_options(module.run_command, options)
-        info = database.info(upgrade=True, backup_dir=folder)
+        info = database.info(upgrade=True, backup_dir=folder, rehearsal=options["rehearsal"] != "none")
         result.update({key: info[key] for key in ("state", "current_revision", "head_revision", "pending", "mlflow_version")})
         if options["rehearsal"] != "none" and info["state"] == "behind" and not module.check_mode:
             result["rehearsal"] = database.rehearse(**limits)
