@@ -42,7 +42,10 @@ REFUSED = re.compile(
 MISSING = re.compile(r'(?:role|database) "[^"]*" does not exist|Unknown database')
 TLS = re.compile(r"\bSSL\b|certificate|\bTLS\b")
 NO_RIGHT = re.compile(r"permission denied|must be owner|command denied|read-?only|transaction_read_only", re.IGNORECASE)
-LOST = re.compile("closed the connection|terminating connection|Lost connection|gone away|connection already closed|shutting down", re.IGNORECASE)
+LOST = re.compile(
+    "closed the connection|closed unexpectedly|connection is closed|consuming input failed|terminating connection|Lost connection|gone away|shutting down",
+    re.IGNORECASE,
+)
 OTHER_SCHEMA = re.compile(
     r"already exists|Duplicate column|Duplicate key name|no such (?:table|column)|does not exist|doesn't exist|Unknown column|check that (?:it|column)"
 )
@@ -286,7 +289,8 @@ class Database:
         if cause in ("ImportError", "ModuleNotFoundError", "NoSuchModuleError"):
             return f"The Python {self.python} lacks a package that this needs (for the database: {DRIVERS[self.uri.scheme] or 'none'}): {text}"
         if error["sessions"] is not None:
-            return f"The upgrade of {self.uri.place} waited too long for a lock. What stood in its way: {'; '.join(error['sessions']) or 'nothing any more'}"
+            nobody = f"no session that {login} may see, the right PROCESS shows all" if self.uri.kind == "mysql" else "nothing any more"
+            return f"The upgrade of {self.uri.place} waited too long for a lock. What stood in its way: {'; '.join(error['sessions']) or nobody}"
         if self.uri.kind == "mysql" and not (self.uri.password or "").isascii() and (REFUSED.search(text) or cause == "UnicodeEncodeError"):
             return f"PyMySQL sends passwords as Latin-1, also those of MLflow itself: give {login} of {self.uri.place} a password of ASCII characters ({text})"
         if REFUSED.search(text):

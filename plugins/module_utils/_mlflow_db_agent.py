@@ -22,7 +22,7 @@ import threading
 import time
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, Connection, session_statements
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 
 # One upgrader at a time in one database, whatever host it runs on. The number only has to be ours and constant.
@@ -54,19 +54,37 @@ SELECT DISTINCT {POSTGRESQL_SESSION} FROM pg_stat_activity w, pg_stat_activity b
 WHERE w.application_name = '{APPLICATION}' AND w.wait_event_type = 'Lock' AND b.pid = ANY (pg_blocking_pids(w.pid)) ORDER BY 1
 """
 DATABASE_SESSIONS = {
-    "postgresql": f"SELECT {POSTGRESQL_SESSION} FROM pg_stat_activity b WHERE datname = '{{database}}' AND pid <> pg_backend_pid() ORDER BY 1",
+    "postgresql": f"""
+SELECT {POSTGRESQL_SESSION} FROM pg_stat_activity b
+WHERE datname = '{{database}}' AND pid <> pg_backend_pid() AND application_name <> '{APPLICATION}' ORDER BY 1
+""",
     # The server does not say to everybody who holds a metadata lock.
-    "mysql": "SELECT id, user, host, command, concat(time, ' s') FROM information_schema.processlist WHERE db = '{database}' AND id <> CONNECTION_ID()",
+    "mysql": "SELECT id, user, host, command, concat(time, ' s') FROM information_schema.processlist WHERE db = '{database}'",
 }
 
-MAY_NOT_CHANGE = """
+MYSQL_HOST = "SUBSTRING_INDEX(CURRENT_USER(), '@', -1)"
+MYSQL_GRANTEE = f"CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - CHAR_LENGTH({MYSQL_HOST}) - 1), '''@''', {MYSQL_HOST}, '''')"
+
+# One value that says what is missing, or nothing.
+MAY_NOT_CHANGE = {
+    "postgresql": """
 SELECT CASE
   WHEN current_setting('transaction_read_only') = 'on' THEN 'the server or this login is read-only'
   WHEN NOT has_schema_privilege(current_schema(), 'CREATE') THEN current_user || ' has no right to create tables in the schema ' || current_schema()
   ELSE (SELECT 'the table ' || min(relname) || ' belongs to ' || min(pg_get_userbyid(relowner)) || ', not to ' || current_user FROM pg_class
         WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace AND NOT pg_has_role(relowner, 'USAGE') HAVING count(*) > 0)
 END
-"""
+""",
+    # Rights that come by a role cannot be seen so.
+    "mysql": f"""
+SELECT CONCAT(CURRENT_USER(), ' lacks the right ', MIN(name))
+FROM (SELECT 'ALTER' AS name UNION SELECT 'CREATE' UNION SELECT 'DROP' UNION SELECT 'INDEX') needed
+WHERE (SELECT COUNT(*) FROM information_schema.applicable_roles) = 0 AND name NOT IN (
+  SELECT privilege_type FROM information_schema.schema_privileges WHERE DATABASE() LIKE table_schema AND grantee = {MYSQL_GRANTEE}
+  UNION SELECT privilege_type FROM information_schema.user_privileges WHERE grantee = {MYSQL_GRANTEE})
+HAVING COUNT(*) > 0
+""",
+}
 
 
 class Busy(Exception):
@@ -105,10 +123,10 @@ def read_revisions(connection, component):
 
 
 def check_right(connection):
-    if connection.kind == "postgresql":
-        problem = connection.value(MAY_NOT_CHANGE)
-        if problem:
-            raise NoRight(problem)
+    statement = MAY_NOT_CHANGE.get(connection.kind)
+    problem = statement and connection.value(statement)
+    if problem:
+        raise NoRight(problem)
 
 
 def check_rehearsal(connection):
@@ -201,7 +219,8 @@ def sessions_in(uri, connection):
     statement = DATABASE_SESSIONS.get(uri.kind)
     if not statement:
         return []
-    return [dict(zip(SESSION_COLUMNS, row)) for row in connection.rows(statement.format(database=uri.database.replace("'", "''")))]
+    found = [dict(zip(SESSION_COLUMNS, row)) for row in connection.rows(statement.format(database=uri.database.replace("'", "''")))]
+    return [session for session in found if session["pid"] not in OWN_SESSIONS]
 
 
 class BlockerWatch(threading.Thread):

@@ -17,6 +17,9 @@ CONNECT_TIMEOUT = 10
 # One for each process: what it does is found again in the server's list of sessions.
 APPLICATION = f"mlops.mlflow upgrade {os.getpid()}"
 
+# And the ones that have no such name: what MySQL calls them.
+OWN_SESSIONS = set()
+
 # What every connection of an upgrade is told, also those that MLflow opens.
 SESSION = {
     "postgresql": [
@@ -93,7 +96,9 @@ def connect(uri, database=None):
     if uri.scheme == "mysql+pymysql":
         import pymysql
 
-        return pymysql.connect(autocommit=True, **parameters(uri, database))
+        connection = pymysql.connect(autocommit=True, **parameters(uri, database))
+        OWN_SESSIONS.add(connection.thread_id())
+        return connection
     import pymssql
 
     return pymssql.connect(autocommit=True, **parameters(uri, database))
