@@ -11,22 +11,21 @@ import pytest
 SCENARIO = Path(__file__).parent.parent
 WORK = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 
-MLFLOW = {"name": "mlflow", "bucket": "mlflow"}
+
+def policies(*names, **options):
+    return [{"name": "mlflow", "bucket": "mlflow"}, *({"name": name, "bucket": "other", **options} for name in names)]
+
+
+# What the run itself provides, and what it takes from those who have it, because they lose it or go.
 MORE = {
-    "minio_policies": [MLFLOW, {"name": "more", "bucket": "other"}],
-    "minio_users": [{"access_key": "more", "secret_key": "more-secret", "policies": ["more"]}],
-    "minio_groups": [{"name": "team", "members": ["more"], "policies": ["more"]}],
+    "minio_policies": policies("lost", "gone"),
+    "minio_users": [{"access_key": name, "secret_key": f"{name}-secret", "policies": [name]} for name in ("lost", "gone")],
+    "minio_groups": [{"name": name, "members": [name], "policies": [name]} for name in ("lost", "gone")],
 }
-# The user and the group lose what is removed, or go themselves.
 LESS = {
-    "minio_policies": [MLFLOW, {"name": "more", "state": "absent"}],
-    "minio_users": [{"access_key": "more", "secret_key": "more-secret", "policies": []}],
-    "minio_groups": [{"name": "team", "members": [], "policies": []}],
-}
-GONE = {
-    "minio_policies": [MLFLOW, {"name": "more", "state": "absent"}],
-    "minio_users": [{"access_key": "more", "state": "absent"}],
-    "minio_groups": [{"name": "team", "state": "absent"}],
+    "minio_policies": policies("lost", "gone", state="absent"),
+    "minio_users": [{"access_key": "lost", "secret_key": "lost-secret", "policies": []}, {"access_key": "gone", "state": "absent"}],
+    "minio_groups": [{"name": "lost", "members": [], "policies": []}, {"name": "gone", "state": "absent"}],
 }
 
 
@@ -47,17 +46,12 @@ def run(host):
     return run_role
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "changes"),
-    [
-        (None, MORE, ["Provide policies", "Provide users", "Provide groups"]),
-        (MORE, LESS, ["Provide users", "Provide groups", "Remove policies"]),
-        (MORE, GONE, ["Provide users", "Provide groups", "Remove policies"]),
-    ],
-)
-def test_check_mode_foretells_a_run(run, before, after, changes):
-    if before:
-        run(before)
-    foretold = run(after, "--check")
-    assert foretold == run(after) == changes
-    assert run(after, "--check") == []
+def test_check_mode_foretells_a_run(host, run):
+    if host.backend.get_hostname() != "minio-debian12":
+        pytest.skip("one host is enough")
+    for variables, changes in (
+        (MORE, ["Provide policies", "Provide users", "Provide groups"]),
+        (LESS, ["Provide users", "Provide groups", "Remove policies"]),
+    ):
+        assert run(variables, "--check") == changes
+        assert run(variables) == changes
