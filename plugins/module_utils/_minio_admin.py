@@ -228,10 +228,9 @@ class Admin:
         method = self._client.user_enable if enabled else self._client.user_disable
         self._call(f"{'enable' if enabled else 'disable'} the user {access_key}", method, access_key)
 
-    def set_policies(self, policies, **holder):
-        """Give the policies, these and no others, to user=NAME or group=NAME."""
-        ((kind, name),) = holder.items()
-        self._call(f"give the {kind} {name} the policies {', '.join(policies) or '(none)'}", self._client.policy_set, ",".join(policies), **holder)
+    def set_policies(self, kind, name, policies):
+        """Give the policies, these and no others, to a user or a group."""
+        self._call(f"give the {kind} {name} the policies {', '.join(policies) or '(none)'}", self._client.policy_set, ",".join(policies), **{kind: name})
 
     def remove_user(self, access_key):
         self._call(f"remove the user {access_key}", self._client.user_remove, access_key)
@@ -408,7 +407,7 @@ def ensure_user(admin, access_key, secret_key=None, policies=None, enabled=None,
         elif wanted["enabled"] and not is_enabled:
             admin.enable_user(access_key, True)
         if new_policies:
-            admin.set_policies(wanted["policies"], user=access_key)
+            admin.set_policies("user", access_key, wanted["policies"])
         if not wanted["enabled"] and (is_enabled or write_secret):
             admin.enable_user(access_key, False)
     return before, after
@@ -464,7 +463,7 @@ def ensure_group(admin, name, members=None, policies=None, enabled=None, state="
         if removed:
             admin.remove_members(name, removed)
         if wanted["policies"] != old["policies"]:
-            admin.set_policies(wanted["policies"], group=name)
+            admin.set_policies("group", name, wanted["policies"])
         if added:
             admin.add_members(name, added)
         if wanted["enabled"] and not old["enabled"]:

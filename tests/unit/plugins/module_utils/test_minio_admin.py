@@ -87,11 +87,11 @@ class Server:
         self.writes += 1
         self.accounts[access_key]["enabled"] = enabled
 
-    def set_policies(self, policies, user=None, group=None):
+    def set_policies(self, kind, name, policies):
         assert set(policies) <= set(self.documents), "the server refuses this"
-        assert group or self.accounts[user]["enabled"], "the server refuses this"
+        assert kind == "group" or self.accounts[name]["enabled"], "the server refuses this"
         self.writes += 1
-        (self.accounts[user] if user else self.teams[group])["policies"] = policies
+        {"user": self.accounts, "group": self.teams}[kind][name]["policies"] = policies
 
     def remove_user(self, access_key):
         self.writes += 1
