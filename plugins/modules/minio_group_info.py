@@ -16,6 +16,9 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._minio
+attributes:
+  diff_mode:
+    support: N/A
 options:
   name:
     description: Name of the only group to list. Without it all are listed.

@@ -17,6 +17,9 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._minio
+attributes:
+  diff_mode:
+    support: N/A
 options:
   access_key:
     description: Name of the only user to list. Without it all are listed.

@@ -17,6 +17,9 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._mlflow_db
+attributes:
+  diff_mode:
+    support: N/A
 options:
   timeout:
     description: Seconds until the module gives up. V(0) waits without limit.
