@@ -235,14 +235,13 @@ def test_no_form_of_a_password_is_left(password, before, after, query):
             assert secret not in clean
 
 
-@given(password=PASSWORDS)
-def test_a_refusal_does_not_tell_the_password(password):
-    # Not encoded, so that most of them cannot be parsed. What the message says anyway does not count.
-    assume(len(password) > 3)
+@given(beginning=st.text(), end=st.text())
+def test_a_refusal_does_not_tell_the_password(beginning, end):
+    # Not encoded, so that most of them cannot be parsed.
     try:
-        Uri(f"postgresql+psycopg2://u:{password}@/")
+        Uri(f"postgresql+psycopg2://u:{beginning}5ecret{end}@/")
     except MlflowDbError as exc:
-        assert password not in str(exc).replace("<password>@<host>:<port>", "")
+        assert "5ecret" not in str(exc)
 
 
 @pytest.mark.parametrize(
