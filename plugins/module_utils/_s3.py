@@ -344,14 +344,15 @@ class Bucket:
             except S3Error as reason:
                 if reason.code in _ABSENT:
                     return False
-                raise
+                # This call is made without the bucket in the host name, where perhaps nobody answers.
+                raise (exc if isinstance(reason.__cause__, botocore.exceptions.EndpointConnectionError) else reason) from reason
         return True
 
     def check_region(self, region):
         """Refuse a bucket that is, or a server that would create it, somewhere else."""
         if not self.region and self.is_minio:
             # It finds a missing bucket in every region, but creates one in its own; any answer with a body tells which that is.
-            self._read("find out about", "get_bucket_location")
+            self._read("find out about", "get_bucket_versioning")
         if self.region and self.region != region:
             raise S3Error(f"The bucket {self.name} cannot be in the region {region}: it or the server is in {self.region}")
 
