@@ -48,6 +48,11 @@ def on(*names):
     return pytest.mark.parametrize("machine", names, indirect=True)
 
 
+def each(*cases):
+    """Run a test for each host and kind of database given as debian12-sqlite: not all of all, which would take too long."""
+    return pytest.mark.parametrize(("machine", "kind"), [case.split("-") for case in cases], indirect=["machine"])
+
+
 def wait_until(condition, what, seconds=60):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -147,11 +152,6 @@ class Machine:
     def kill_upgrader(self):
         (pid,) = self.host.check_output("pgrep -f %s", f"^{ENVIRONMENTS}/{NEW}/bin/python").split()
         self.host.check_output("kill -9 %s", pid)
-
-    def copy_to(self, other, source, target):
-        content = self.host.check_output("base64 --wrap 0 %s", source)
-        argv = ["docker", "exec", "--interactive", other.name, "sh", "-c", f"base64 -d > {target}"]
-        subprocess.run(argv, input=content, text=True, check=True)
 
     def files(self, folder):
         return self.host.run("ls -A %s", folder).stdout.split()

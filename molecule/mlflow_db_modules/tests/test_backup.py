@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import bench
-import pytest
-from bench import NEW_HEAD, OLD_HEAD, on, wait_until
-
-ALL = ["postgresql", "mariadb", "sqlite"]
+from bench import NEW_HEAD, OLD_HEAD, each, on, wait_until
 
 
-@on("debian12", "debian13")
-@pytest.mark.parametrize("kind", ALL)
+@each("debian12-postgresql", "debian12-mariadb", "debian13-postgresql", "debian13-mariadb", "debian13-sqlite")
 def test_backup_before_an_upgrade(machine, kind, backup, request):
     database = request.getfixturevalue(kind)
     before = database.content()
@@ -33,21 +29,20 @@ def test_backup_before_an_upgrade(machine, kind, backup, request):
     assert len(machine.files(backup)) == 1
 
 
-@on("debian12")
-@pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("check", [True, False])
-def test_too_little_room_is_seen_before(machine, kind, check, small_disk, request):
+@each("debian12-postgresql", "debian12-mariadb", "debian12-sqlite")
+def test_too_little_room_is_seen_before(machine, kind, small_disk, request):
     database = request.getfixturevalue(kind)
     before = database.content()
     folder = small_disk("1")
-    result = machine.upgrade(database, check=check, backup=f"{folder}/backup")
-    assert result.failed
-    assert "MiB left" in result.msg
+    for check in (True, False):
+        result = machine.upgrade(database, check=check, backup=f"{folder}/backup")
+        assert result.failed
+        assert "MiB left" in result.msg
     assert database.content() == before
     assert machine.files(folder) == []
 
 
-@pytest.mark.parametrize(("machine", "kind"), [("debian12", "postgresql"), ("debian13", "mariadb")], indirect=["machine"])
+@each("debian12-postgresql", "debian13-mariadb")
 def test_the_disk_fills_up(machine, kind, small_disk, sessions, threads, request):
     database = request.getfixturevalue(kind)
     before = database.content()
@@ -81,8 +76,7 @@ def test_a_tool_that_is_too_old(machines, machine, postgresql):
     assert not machines["debian12"].host.file("/srv/never").exists
 
 
-@on("debian12", "debian13")
-@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+@each("debian12-sqlite", "debian13-postgresql")
 def test_rehearsal_alone(machine, kind, request):
     database = request.getfixturevalue(kind)
     before, around = database.content(), neighbours(database)
@@ -104,20 +98,19 @@ def neighbours(database):
     return database.names() if database.kind == "postgresql" else database.machine.files("/srv/faults")
 
 
-@on("debian12", "debian13")
-@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
-@pytest.mark.parametrize("rehearsal", ["only", "first"])
-def test_rehearsal_that_fails(machine, kind, rehearsal, request):
+@each("debian12-postgresql", "debian13-sqlite")
+def test_rehearsal_that_fails(machine, kind, request):
     database = request.getfixturevalue(kind)
     as_owner = "SET SESSION AUTHORIZATION mlflow;" if kind == "postgresql" else ""
     database.sql(f"{as_owner} CREATE TABLE {bench.NEW_TABLE} (id int)")
     before, around = database.content(), neighbours(database)
-    result = machine.upgrade(database, rehearsal=rehearsal)
-    assert result.failed
-    assert "The rehearsal failed, the database itself has not been touched" in result.msg
-    assert bench.NEW_TABLE in result.msg
-    assert database.content() == before
-    assert neighbours(database) == around
+    for rehearsal in ("only", "first"):
+        result = machine.upgrade(database, rehearsal=rehearsal)
+        assert result.failed
+        assert "The rehearsal failed, the database itself has not been touched" in result.msg
+        assert bench.NEW_TABLE in result.msg
+        assert database.content() == before
+        assert neighbours(database) == around
 
 
 @on("debian12")

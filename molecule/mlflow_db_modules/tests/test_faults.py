@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bench
 import pytest
-from bench import NEW_HEAD, OLD_HEAD, on, wait_until
+from bench import NEW_HEAD, OLD_HEAD, each, on, wait_until
 
 AS_BEFORE = f"The database is as it was, at revision {OLD_HEAD}"
 NOTHING_DONE = "has changed nothing"
@@ -59,7 +59,6 @@ def test_an_idle_transaction_on_mariadb_is_named(machine, mariadb, backup, sessi
 def test_of_two_upgraders_one_upgrades(machines, machine, postgresql, threads):
     for one in machines.values():
         one.host.check_output("rm -rf /srv/peer")
-    before = postgresql.content()
     versions = {one: bench.NEW if one is machine else bench.GUEST for one in machines.values()}
     runs = {one: threads.submit(one.upgrade, postgresql, version=versions[one], backup="/srv/peer") for one in machines.values()}
     results = {one: run.result() for one, run in runs.items()}
@@ -71,8 +70,11 @@ def test_of_two_upgraders_one_upgrades(machines, machine, postgresql, threads):
         one: [result["backup_file"]] if result["changed"] else [] for one, result in results.items()
     }
     (upgrader,) = (one for one, result in results.items() if result["changed"])
-    upgrader.copy_to(machine, results[upgrader]["backup_file"], "/srv/peer.dump")
-    assert postgresql.restore("/srv/peer.dump", machine) == before
+    # What a newer pg_dump writes can be read by a newer PostgreSQL alone, so it goes where it lies.
+    assert postgresql.restore(results[upgrader]["backup_file"], upgrader)
+    restored = bench.Postgresql(upgrader, "restored")
+    assert restored.revision() == OLD_HEAD
+    assert restored.sql("SELECT count(*) FROM metrics") == "50000"
 
 
 @on("debian12")
@@ -129,7 +131,7 @@ def test_a_killed_upgrader_on_mariadb(machine, mariadb, backup, sessions, thread
     assert mariadb.restore(result["backup_file"], machine) == before
 
 
-@on("debian12", "debian13")
+@on("debian12")
 def test_a_server_restart(machine, postgresql, backup, sessions, fails):
     sessions(postgresql.hold())
 
@@ -167,8 +169,7 @@ def test_time_is_up(postgresql, sessions, fails):
     assert 8 < result.seconds < 18
 
 
-@on("debian12", "debian13")
-@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+@each("debian12-mariadb", "debian13-postgresql")
 def test_a_wrong_password(machine, kind, request):
     database = request.getfixturevalue(kind)
     before = database.content()
@@ -179,20 +180,19 @@ def test_a_wrong_password(machine, kind, request):
     assert database.content() == before
 
 
-@on("debian12", "debian13")
-@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-@pytest.mark.parametrize("check", [False, True])
-def test_a_user_who_may_only_read(machine, kind, check, request):
+@each("debian12-postgresql", "debian13-mariadb")
+def test_a_user_who_may_only_read(machine, kind, request):
     database = request.getfixturevalue(kind)
     before = database.content()
     assert machine.info(database, login_user="reader")["state"] == "behind"
-    result = machine.upgrade(database, check=check, login_user="reader")
-    assert result.failed
-    assert "reader has no right to change the schema" in result.msg
+    for check in (True, False):
+        result = machine.upgrade(database, check=check, login_user="reader")
+        assert result.failed
+        assert "reader has no right to change the schema" in result.msg
     assert database.content() == before
 
 
-@on("debian12", "debian13")
+@on("debian13")
 def test_a_schema_that_is_half_migrated(postgresql, backup, fails):
     postgresql.sql(f"SET SESSION AUTHORIZATION mlflow; CREATE TABLE {bench.NEW_TABLE} (id int)")
     result = fails(postgresql, backup=backup)
