@@ -57,7 +57,7 @@ def test_figures(machine, postgresql, packed):
     nothing = {"mlflow db upgrade": mlflow, "mlflow_db_info": info, "mlflow_db_upgrade": upgrade}
     assert postgresql.revision() == bench.NEW_HEAD
     # They take turns, so that another load meets all of them.
-    rounds = [{name: seconds(machine, argv) for name, argv in nothing.items()} for _ in range(5)]
+    rounds = [{name: seconds(machine, argv) for name, argv in nothing.items()} for turn in range(5)]
     same = {name: statistics.median(times[name] for times in rounds) for name in nothing}
 
     def migration(argv):
@@ -66,7 +66,7 @@ def test_figures(machine, postgresql, packed):
         assert postgresql.revision() == bench.NEW_HEAD
         return time
 
-    pairs = [(migration(mlflow), migration(upgrade)) for _ in range(3)]
+    pairs = [(migration(mlflow), migration(upgrade)) for turn in range(3)]
     overhead = statistics.median(ours - theirs for theirs, ours in pairs)
     lines = [f"nothing pending, {name}: {time:.2f} s, {same['mlflow db upgrade'] / time:.1f} times as fast" for name, time in same.items()]
     lines += [f"{bench.OLD} -> {bench.NEW}, {name}: {statistics.median(pair[n] for pair in pairs):.2f} s" for n, name in enumerate(list(nothing)[::2])]
