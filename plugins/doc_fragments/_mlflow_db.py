@@ -39,7 +39,9 @@ options:
     description: User to log in as. The owner of the tables.
     type: str
   login_password:
-    description: Password of O(login_user), as it is. Any character will do.
+    description:
+      - Password of O(login_user), as it is. Any character will do.
+      - With O(driver=mysql+pymysql) only ASCII works, because PyMySQL, and with it MLflow itself, sends passwords as Latin-1.
     type: str
   ssl_mode:
     description: How PostgreSQL's client uses TLS, see its C(sslmode). MySQL and MariaDB use TLS when O(ca_cert) is given.
@@ -57,6 +59,7 @@ options:
   component:
     description:
       - Which schema the database holds. The model registry has the schema V(tracking).
+      - MLflow itself cannot create its auth schema on MariaDB.
     type: str
     choices: [tracking, auth]
     default: tracking

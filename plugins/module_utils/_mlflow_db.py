@@ -46,6 +46,8 @@ LOST = re.compile(
     "closed the connection|closed unexpectedly|connection is closed|consuming input failed|terminating connection|Lost connection|gone away|shutting down",
     re.IGNORECASE,
 )
+# Numbers from 2000 on are of the client: it found no server.
+MYSQL_REFUSAL = re.compile(r"\(1\d{3},")
 OTHER_SCHEMA = re.compile(
     r"already exists|Duplicate column|Duplicate key name|no such (?:table|column)|does not exist|doesn't exist|Unknown column|check that (?:it|column)"
 )
@@ -224,9 +226,10 @@ class Database:
         elif now["current_revision"] == info["current_revision"] and self.uri.kind in TRANSACTIONAL:
             text = f"The database is as it was, at revision {now['current_revision'] or 'none'}"
         else:
+            remedy = "restore a backup" if info["current_revision"] else "drop its tables"
             text = (
                 f"The revision is {now['current_revision'] or 'none'} now and was {info['current_revision'] or 'none'}. {self.uri.kind} cannot undo "
-                "a migration that was broken off: if this one had begun, restore a backup before the next attempt"
+                f"a migration that was broken off: if this one had begun, {remedy} before the next attempt"
             )
         if backup_file and os.path.exists(backup_file):
             text += f". The backup from before is {backup_file}"
@@ -308,7 +311,7 @@ class Database:
                 f"The schema of {self.uri.place} is not the one of its revision, as after an upgrade that was broken off or a change by hand. "
                 f"Restore a backup, or repair it ({cause}: {text})"
             )
-        if cause in ("OperationalError", "ConnectionTimeout") and self.uri.kind != "sqlite":
+        if cause in ("OperationalError", "ConnectionTimeout") and self.uri.kind != "sqlite" and not MYSQL_REFUSAL.match(text):
             return f"The database {self.uri.place} cannot be reached: check host, port, firewall and that it listens there ({text})"
         return f"The database {self.uri.place} answered with an error: {cause}: {text}"
 

@@ -14,7 +14,6 @@ import glob
 import os
 import re
 import shutil
-import tempfile
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import parameters
 
@@ -74,13 +73,14 @@ def make_backup(connection, path, lock_timeout):
             os.unlink(part)
 
 
-def run(*argv, **environment):
-    """A command of the machine, while this process holds the upgrade lock. Raises BackupError with what it says."""
+def run(*argv, handles=(), **environment):
+    """A command of the machine, while this process holds the upgrade lock. It gets the handles. Raises BackupError with what it says."""
 
     async def call():
         process = await asyncio.create_subprocess_exec(
             *argv,
             env={**os.environ, **environment},
+            pass_fds=handles,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -94,14 +94,14 @@ def run(*argv, **environment):
 
 @contextlib.contextmanager
 def secret_file(lines):
-    """A file that only this user can read, gone afterwards: arguments are for all to see."""
-    handle, name = tempfile.mkstemp(prefix="mlflow-db-")
+    """A file that is in memory alone and that only a child can find: arguments are for all to see, and a killed process leaves files behind."""
+    handle = os.memfd_create("mlflow-db")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write("".join(f"{line}\n" for line in lines))
-        yield name
+        os.fchmod(handle, 0o600)
+        os.write(handle, "".join(f"{line}\n" for line in lines).encode())
+        yield handle
     finally:
-        os.unlink(name)
+        os.close(handle)
 
 
 def postgresql_tool(name, server):
@@ -123,7 +123,7 @@ def dump_postgresql(connection, path, lock_timeout):
     options = parameters(connection.uri)
     password = options.pop("password", None)
     service = ["[mlflow]"] + [f"{key}={value}" for key, value in options.items()]
-    with secret_file(service) as name:
+    with secret_file(service) as handle:
         run(
             postgresql_tool("pg_dump", connection.server_version),
             "--format=custom",
@@ -131,7 +131,8 @@ def dump_postgresql(connection, path, lock_timeout):
             f"--lock-wait-timeout={lock_timeout}s",
             f"--file={path}",
             "--dbname=service=mlflow",
-            PGSERVICEFILE=name,
+            handles=[handle],
+            PGSERVICEFILE=f"/proc/self/fd/{handle}",
             **({} if password is None else {"PGPASSWORD": password}),
         )
     # Not only its table of contents, but all that is in it.
@@ -159,10 +160,10 @@ def mysql_options(options):
 
 
 def dump_mysql(connection, path):
-    with secret_file(mysql_options(parameters(connection.uri))) as name:
+    with secret_file(mysql_options(parameters(connection.uri))) as handle:
         run(
             mysql_tool(),
-            f"--defaults-file={name}",
+            f"--defaults-file=/proc/self/fd/{handle}",
             "--single-transaction",
             "--hex-blob",
             "--routines",
@@ -170,6 +171,7 @@ def dump_mysql(connection, path):
             "--no-tablespaces",
             f"--result-file={path}",
             connection.database,
+            handles=[handle],
         )
     with open(path, "rb") as stream:
         stream.seek(max(0, os.path.getsize(path) - 200))

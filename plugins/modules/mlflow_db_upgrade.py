@@ -26,7 +26,8 @@ options:
     description:
       - Folder on the host that gets a backup before anything is changed, or V(none). A folder that does not exist is made, for its owner only.
       - The backup is C(pg_dump)'s custom format for PostgreSQL, the SQL text of C(mariadb-dump) or C(mysqldump) for MySQL and MariaDB, and a file
-        by the online backup of SQLite. Other databases have none. The tools must be on the host, C(pg_dump) in the version of the server or newer.
+        by the online backup of SQLite. Other databases have none. The tools must be on the host.
+      - Of several C(pg_dump) the oldest that is not older than the server is taken. What a newer one writes only its own C(pg_restore) can read.
       - It is read again before the upgrade begins. Less free space than the size of the database is refused.
       - There is no backup when nothing is pending, or when the database is empty.
     type: path
@@ -124,7 +125,7 @@ rehearsal:
       description: Seconds that the copy took.
       type: float
     upgrade_seconds:
-      description: Seconds that the migrations took.
+      description: Seconds that the migrations took, with the start of MLflow.
       type: float
   sample: {copy_seconds: 2.1, upgrade_seconds: 9.4}
 """
