@@ -21,7 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".build" / "logs"
 # The longest first, so that two lanes end together.
-SCENARIOS = sorted((path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: ("site" not in name, name))
+SCENARIOS = sorted(
+    (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: (not name.endswith("modules"), "site" not in name, name)
+)
 LANES = 2
 TAIL_LINES = 60
 
