@@ -50,7 +50,7 @@ def parameters(uri, database=None):
     found = {"host": uri.host.strip("[]"), "port": uri.port and int(uri.port), "user": uri.user, "password": uri.password}
     found = {name: value for name, value in found.items() if value not in ("", None)}
     database = database or uri.database
-    query = uri.query
+    query = dict(uri.query)
     if uri.kind == "postgresql":
         hosts = query.pop("host", [])
         if len(hosts) > 1:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, Migrations, revision_diff, state_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import parameters
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DRIVERS, MlflowDbError, Uri, build_uri
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -293,3 +294,9 @@ def test_diff():
     info = {"current_revision": None, "head_revision": "e", "pending": [{"revision": "e", "title": "title of e"}]}
     assert revision_diff(info, True) == {"before": "revision: none\npending: e title of e\n", "after": "revision: e\n"}
     assert revision_diff(info, False)["before"] == revision_diff(info, False)["after"]
+
+
+@pytest.mark.parametrize("query", ["host=/srv/socket", "host=a:5433&host=b:5434", "sslmode=require"])
+def test_a_backup_goes_where_the_connection_went(query):
+    uri = Uri(f"postgresql+psycopg2://u:p@/db?{query}")
+    assert parameters(uri) == parameters(uri)
