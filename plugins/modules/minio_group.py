@@ -112,15 +112,9 @@ members:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
-    MINIO_IMPORT_ERROR,
-    MINIO_REQUIREMENT,
-    Admin,
-    MinioError,
-    ensure_group,
-    minio_argument_spec,
-)
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import ensure_group, minio_argument_spec
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_module import run
 
 
 def main() -> t.NoReturn:
@@ -136,14 +130,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    if MINIO_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
-    options = dict(module.params)
-    login = {key: options.pop(key) for key in minio_argument_spec()}
-    try:
-        before, after = ensure_group(Admin(**login), check_mode=module.check_mode, **options)
-    except MinioError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
+    before, after = run(module, ensure_group, check_mode=module.check_mode)
     module.exit_json(changed=before != after, group=after, diff={"before": before, "after": after})
 
 

@@ -78,16 +78,9 @@ groups:
 import json
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
-    MINIO_IMPORT_ERROR,
-    MINIO_REQUIREMENT,
-    Admin,
-    MinioError,
-    ensure_policy,
-    minio_argument_spec,
-)
-from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import ensure_policy, minio_argument_spec
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_module import run
 
 
 def main() -> t.NoReturn:
@@ -101,17 +94,8 @@ def main() -> t.NoReturn:
         required_if=[("state", "present", ["policy"])],
         supports_check_mode=True,
     )
-    if MINIO_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
-    options = dict(module.params)
-    login = {key: options.pop(key) for key in minio_argument_spec()}
-    try:
-        before, after = ensure_policy(Admin(**login), check_mode=module.check_mode, **options)
-    except MinioError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
-    except PolicyError as exc:
-        module.fail_json(msg=str(exc))
-    name = options["name"]
+    before, after = run(module, ensure_policy, check_mode=module.check_mode)
+    name = module.params["name"]
     shown = {"before": _shown(before), "after": _shown(after), "before_header": name, "after_header": name}
     module.exit_json(changed=before != after, policy=after, diff=shown)
 

@@ -73,15 +73,9 @@ policies:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
-    MINIO_IMPORT_ERROR,
-    MINIO_REQUIREMENT,
-    Admin,
-    MinioError,
-    list_policies,
-    minio_argument_spec,
-)
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import list_policies, minio_argument_spec
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_module import run
 
 
 def main() -> t.NoReturn:
@@ -92,14 +86,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    if MINIO_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
-    options = dict(module.params)
-    login = {key: options.pop(key) for key in minio_argument_spec()}
-    try:
-        found = list_policies(Admin(**login), **options)
-    except MinioError as exc:
-        module.fail_json(msg=str(exc))
+    found = run(module, list_policies)
     module.exit_json(changed=False, policies=found)
 
 

@@ -71,15 +71,9 @@ users:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
-    MINIO_IMPORT_ERROR,
-    MINIO_REQUIREMENT,
-    Admin,
-    MinioError,
-    list_users,
-    minio_argument_spec,
-)
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import list_users, minio_argument_spec
+from ansible_collections.mlops.mlflow.plugins.module_utils._minio_module import run
 
 
 def main() -> t.NoReturn:
@@ -90,14 +84,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    if MINIO_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
-    options = dict(module.params)
-    login = {key: options.pop(key) for key in minio_argument_spec()}
-    try:
-        found = list_users(Admin(**login), **options)
-    except MinioError as exc:
-        module.fail_json(msg=str(exc))
+    found = run(module, list_users)
     module.exit_json(changed=False, users=found)
 
 
