@@ -1,0 +1,297 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: What a role wants to know of a Debian or Ubuntu host, in one round trip
+version_added: 1.0.0
+description:
+  - Answers what roles ask before they change anything. Which packages are missing, who listens on a port, how much disk is free, what is at a path.
+  - One call instead of one for each question.
+author:
+  - mlops.mlflow contributors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow._attributes
+options:
+  packages:
+    description: Names of Debian packages.
+    type: list
+    elements: str
+    default: []
+  users:
+    description: Names of users.
+    type: list
+    elements: str
+    default: []
+  groups:
+    description: Names of groups.
+    type: list
+    elements: str
+    default: []
+  services:
+    description: Names of systemd units, with their suffix.
+    type: list
+    elements: str
+    default: []
+  ports:
+    description: TCP ports.
+    type: list
+    elements: int
+    default: []
+  paths:
+    description: Absolute paths.
+    type: list
+    elements: path
+    default: []
+  disks:
+    description: Absolute paths, which need not exist, whose disks are asked for free space.
+    type: list
+    elements: path
+    default: []
+  addresses:
+    description: TCP addresses as C(host:port), an IPv6 address in brackets, that should answer.
+    type: list
+    elements: str
+    default: []
+  connect_timeout:
+    description: How long to wait for each of O(addresses), in seconds.
+    type: float
+    default: 5.0
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  mlops.mlflow.host_info:
+    packages: [nginx, openssl]
+    services: [nginx.service]
+    ports: [80, 443]
+    disks: [/var/lib]
+  register: host
+
+- name: Install what is missing
+  ansible.builtin.apt:
+    name: "{{ host.missing_packages }}"
+  when: host.missing_packages | length > 0
+"""
+
+RETURN = r"""
+missing_packages:
+  description: Those of O(packages) that are not installed, in their order.
+  returned: success
+  type: list
+  elements: str
+  sample: [openssl]
+users:
+  description: For each of O(users) its C(uid), its primary C(group), all its C(groups), C(home) and C(shell); null where there is none.
+  returned: success
+  type: dict
+  sample: {mlflow: {uid: 998, group: mlflow, groups: [mlflow], home: /var/lib/mlflow, shell: /usr/sbin/nologin}}
+groups:
+  description: For each of O(groups) its number; null where there is none.
+  returned: success
+  type: dict
+  sample: {mlflow: 998}
+services:
+  description:
+    - For each of O(services) whether it is C(loaded) (known to systemd), C(active) and C(enabled), its C(main_pid) (0 without one),
+      and the number of its user as C(uid) (null where systemd does not tell).
+  returned: success
+  type: dict
+  sample: {nginx.service: {loaded: true, active: true, enabled: true, main_pid: 812, uid: null}}
+listeners:
+  description:
+    - Who listens on O(ports), a line for each socket. The numeric C(address), the C(port), the C(uid) and C(user) that own it, and,
+      where the system lets the module see it, the C(pid), the name of the C(process) and the systemd unit of it as C(service), else null.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{address: 0.0.0.0, port: 443, uid: 0, user: root, pid: 812, process: nginx, service: nginx.service}]
+paths:
+  description: For each of O(paths) V(absent), V(file), V(directory), V(link) or V(other).
+  returned: success
+  type: dict
+  sample: {/etc/nginx: directory}
+disks:
+  description: For each of O(disks) what is free for users that are not root, in MB of 2^20 bytes.
+  returned: success
+  type: dict
+  sample: {/var/lib: 20480}
+unanswered:
+  description: Those of O(addresses) that do not answer, with the reason.
+  returned: success
+  type: dict
+  sample: {"db.example.com:5432": "Connection refused"}
+"""
+
+import glob
+import grp
+import ipaddress
+import os
+import pwd
+import re
+import socket
+import stat
+import sys
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+LISTENING = "0A"
+KINDS = ((stat.S_ISLNK, "link"), (stat.S_ISDIR, "directory"), (stat.S_ISREG, "file"))
+
+
+def missing_packages(module: AnsibleModule, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    # It exits with 1 when one of the names is unknown to it, and still tells of the others.
+    _status, out, _err = module.run_command(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n", "--", *names])
+    installed = {line.split()[1] for line in out.splitlines() if line.startswith(("ii", "hi"))}
+    return [name for name in names if name not in installed]
+
+
+def user(name: str) -> dict[str, t.Any] | None:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    numbers = os.getgrouplist(name, entry.pw_gid)
+    return {"uid": entry.pw_uid, "group": group_name(entry.pw_gid), "groups": [group_name(n) for n in numbers], "home": entry.pw_dir, "shell": entry.pw_shell}
+
+
+def group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def group(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
+def services(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, t.Any]]:
+    if not names:
+        return {}
+    wanted = "LoadState,ActiveState,UnitFileState,MainPID,UID"
+    _status, out, _err = module.run_command(["systemctl", "show", f"--property={wanted}", "--", *names], check_rc=True)
+    found = {}
+    for name, block in zip(names, out.strip().split("\n\n")):
+        values = dict(line.split("=", 1) for line in block.splitlines())
+        uid = values.get("UID", "")
+        found[name] = {
+            "loaded": values["LoadState"] == "loaded",
+            "active": values["ActiveState"] in ("active", "reloading"),
+            "enabled": values["UnitFileState"] == "enabled",
+            "main_pid": int(values.get("MainPID", 0)),
+            "uid": int(uid) if uid.isdigit() else None,
+        }
+    return found
+
+
+def address_of(digits: str) -> str:
+    """The address that /proc writes as host-order words of 4 bytes."""
+    words = [bytes.fromhex(digits[start : start + 8]) for start in range(0, len(digits), 8)]
+    return str(ipaddress.ip_address(b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)))
+
+
+def listeners(ports: list[int]) -> list[dict[str, t.Any]]:
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6") if ports else ():
+        if not os.path.exists(table):
+            continue
+        with open(table) as lines:
+            rows = [line.split() for line in list(lines)[1:]]
+        for row in rows:
+            address, port = row[1].split(":")
+            if row[3] == LISTENING and int(port, 16) in ports:
+                found.append({"address": address_of(address), "port": int(port, 16), "uid": int(row[7]), "inode": row[9]})
+    holders = processes_of({listener["inode"] for listener in found})
+    for listener in found:
+        try:
+            listener["user"] = pwd.getpwuid(listener["uid"]).pw_name
+        except KeyError:
+            listener["user"] = str(listener["uid"])
+        listener.update(holders.get(listener.pop("inode"), {"pid": None, "process": None, "service": None}))
+    return found
+
+
+def processes_of(inodes: set[str]) -> dict[str, dict[str, t.Any]]:
+    """The process that holds each of the sockets, as far as it may be seen."""
+    holders: dict[str, dict[str, t.Any]] = {}
+    for link in glob.glob("/proc/[0-9]*/fd/*") if inodes else ():
+        try:
+            inode = os.readlink(link)[len("socket:[") : -1]
+            if inode in inodes and inode not in holders:
+                pid = link.split("/")[2]
+                with open(f"/proc/{pid}/comm") as name, open(f"/proc/{pid}/cgroup") as cgroups:
+                    unit = re.search(r"/([^/\n]+\.service)$", cgroups.read(), re.MULTILINE)
+                    holders[inode] = {"pid": int(pid), "process": name.read().strip(), "service": unit.group(1) if unit else None}
+        except OSError:
+            continue
+    return holders
+
+
+def path_state(path: str) -> str:
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "absent"
+    return next((kind for test, kind in KINDS if test(mode)), "other")
+
+
+def free_mb(path: str) -> int:
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    usage = os.statvfs(path)
+    return usage.f_bavail * usage.f_frsize // 2**20
+
+
+def unanswered(addresses: list[str], timeout: float) -> dict[str, str]:
+    reasons = {}
+    for address in addresses:
+        host, _colon, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+        except OSError as exc:
+            reasons[address] = exc.strerror or str(exc)
+    return reasons
+
+
+def main() -> t.NoReturn:
+    lists = {name: {"type": "list", "elements": "str", "default": []} for name in ("packages", "users", "groups", "services", "addresses")}
+    module = AnsibleModule(
+        argument_spec={
+            **lists,
+            "ports": {"type": "list", "elements": "int", "default": []},
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "disks": {"type": "list", "elements": "path", "default": []},
+            "connect_timeout": {"type": "float", "default": 5.0},
+        },
+        supports_check_mode=True,
+    )
+    wrong = [address for address in module.params["addresses"] if not re.search(r"^.+:[0-9]{1,5}$", address)]
+    if wrong:
+        module.fail_json(msg=f"addresses must be host:port, which {', '.join(wrong)} is not")
+    asked = module.params
+    module.exit_json(
+        changed=False,
+        missing_packages=missing_packages(module, asked["packages"]),
+        users={name: user(name) for name in asked["users"]},
+        groups={name: group(name) for name in asked["groups"]},
+        services=services(module, asked["services"]),
+        listeners=listeners(asked["ports"]),
+        paths={path: path_state(path) for path in asked["paths"]},
+        disks={path: free_mb(path) for path in asked["disks"]},
+        unanswered=unanswered(asked["addresses"], asked["connect_timeout"]),
+    )
+
+
+if __name__ == "__main__":
+    main()
