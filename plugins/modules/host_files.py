@@ -187,7 +187,7 @@ class Entry:
         if self.wanted == "directory":
             os.makedirs(self.path)
         elif self.wanted == "link":
-            spare = tempfile.mktemp(prefix=".host_files.", dir=os.path.dirname(self.path))
+            spare = f"{self.path}.{os.getpid()}"
             os.symlink(t.cast("str", self.link_target), spare)
             os.rename(spare, self.path)
         elif self.new is not None:
