@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - mlops.mlflow._attributes
 options:
   files:
-    description: The paths, each of them once.
+    description: The paths, each of them once, and none below a path that is to be something else than a folder.
     type: list
     elements: dict
     required: true
@@ -34,6 +34,7 @@ options:
           - V(file) is a regular file with O(files[].content) or O(files[].secret_content).
           - V(directory) is a folder. Folders above it that are missing are made, for root and with the mode V(0755).
           - V(link) is a symbolic link to O(files[].src), which need not exist.
+          - What is of another kind stays as it is, and is an error. This includes a link in the place of a folder or a file.
           - V(absent) removes the path; of a folder, with all that is in it.
         type: str
         choices: [file, directory, link, absent]
@@ -50,23 +51,24 @@ options:
         default: true
       validate:
         description:
-          - Command that must accept the new content before anything is replaced, with C(%s) in the place of a temporary file in the folder
-            of O(files[].path). Split as a shell would, but not run by one.
-          - Runs only when the content differs.
+          - Command that must accept the new content before anything is replaced, with C(%s) in the place of a temporary file.
+            Split as a shell would, but not run by one.
+          - Runs only when the content differs. In check mode not where the command is yet to be installed.
+          - What it says is shown, except for O(files[].secret_content).
         type: str
       src:
         description: Where the link leads to.
         type: str
       owner:
-        description: Name of the owner.
+        description: Name of the owner, who must be there, or in check mode may be missing still.
         type: str
         default: root
       group:
-        description: Name of the group.
+        description: Name of the group, as of the owner.
         type: str
         default: root
       mode:
-        description: The permissions as an octal number in quotes. V(0755) for folders and V(0644) for files by default; links have none.
+        description: The permissions as an octal number of four digits, in quotes. V(0755) for folders and V(0644) for files by default; links have none.
         type: str
 """
 
@@ -87,26 +89,74 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_paths:
-  description: The paths that were, or in check mode would be, changed.
-  returned: success
+  description: The paths that were, or in check mode would be, changed. Of a call that failed half way, those that were changed by then.
+  returned: success, and failure while paths are changed
   type: list
   elements: str
   sample: [/etc/mlflow/mlflow.env]
 """
 
+import grp
 import os
+import pathlib
+import pwd
+import re
 import shlex
 import shutil
+import stat
 import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-DEFAULT_MODES = {"directory": "0755", "file": "0644", "link": None, "absent": None}
+DEFAULT_MODES = {"directory": "0755", "file": "0644"}
 
 
 class HostFilesError(Exception):
     """An entry cannot be brought to its state."""
+
+
+class Module(AnsibleModule):
+    def log(self, msg: str, log_args: dict[str, t.Any] | None = None) -> None:
+        """Nothing goes to the system's log: in the list that would be written there, Ansible does not find secrets of more than one line."""
+
+
+class Attributes(t.NamedTuple):
+    """A user or group that is not there has no number, and a link no mode."""
+
+    uid: int | None
+    gid: int | None
+    mode: int | None
+
+    @classmethod
+    def of(cls, path: str) -> Attributes:
+        found = os.lstat(path)
+        return cls(found.st_uid, found.st_gid, None if stat.S_ISLNK(found.st_mode) else stat.S_IMODE(found.st_mode))
+
+    def set(self, handle: int) -> None:
+        # The mode last: it may let others in, and a change of the owner takes bits away.
+        os.fchown(handle, t.cast("int", self.uid), t.cast("int", self.gid))
+        os.fchmod(handle, t.cast("int", self.mode))
+
+
+def number_of(find: t.Callable[[str], t.Sequence[t.Any]], name: str) -> int | None:
+    """The number of a user or group. Their entries have it in the same place."""
+    try:
+        return int(name) if name.isdigit() else find(name)[2]
+    except KeyError:
+        return None
+
+
+def name_of(find: t.Callable[[int], t.Sequence[t.Any]], number: int) -> str:
+    try:
+        return find(number)[0]
+    except KeyError:
+        return str(number)
+
+
+def parents(path: str) -> list[str]:
+    """The folders above the path, the nearest first."""
+    return [str(parent) for parent in pathlib.PurePosixPath(path).parents]
 
 
 def state_of(path: str) -> str:
@@ -120,75 +170,110 @@ def state_of(path: str) -> str:
     return "file" if os.path.isfile(path) else "other"
 
 
-def read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
-
-
 class Entry:
     """One path: what is there, what is wanted, and the way between."""
 
     def __init__(self, module: AnsibleModule, options: dict[str, t.Any]) -> None:
         self.module = module
-        self.path: str = options["path"]
+        self.options = options
+        self.path = os.path.normpath(options["path"])
         self.wanted: str = options["state"]
-        self.link_target: str | None = options["src"]
-        self.validator: str | None = options["validate"]
+        self.mode: str | None = options["mode"] or DEFAULT_MODES.get(self.wanted)
         self.secret = options["secret_content"] is not None
         self.found = state_of(self.path)
-        self.attributes = {"path": self.path, "owner": options["owner"], "group": options["group"], "mode": options["mode"] or DEFAULT_MODES[self.wanted]}
         self.new: bytes | None = None
         self.old: bytes | None = None
-        if self.wanted == "file":
-            text = options["secret_content"] if self.secret else options["content"]
-            self.old = read(self.path) if self.found == "file" else None
-            if self.old is None or options["force"]:
-                self.new = text.encode()
+        if self.wanted == "file" and (options["force"] or self.found == "absent"):
+            self.new = (options["secret_content"] if self.secret else options["content"]).encode()
+            self.old = pathlib.Path(self.path).read_bytes() if self.found == "file" else None
 
-    def check(self) -> None:
-        """Refuse what cannot work."""
-        if not os.path.isabs(self.path):
-            raise HostFilesError(f"{self.path} is not an absolute path")
-        if self.found not in (self.wanted, "absent") and self.wanted != "absent":
+    def check(self, states: dict[str, str], folders: set[str]) -> None:
+        """Refuse what cannot work, beside the states of all paths and the folders that will be there by then."""
+        if not os.path.isabs(self.path) or self.path.strip("/") == "":
+            raise HostFilesError(f"{self.options['path'] or 'an empty path'} is not an absolute path of something below /")
+        if self.wanted == "absent":
+            return
+        if self.wanted == "link" and self.mode:
+            raise HostFilesError(f"{self.path} is to become a link, which has no mode; leave it out")
+        if self.mode and not re.fullmatch("0?[0-7]{4}", self.mode):
+            raise HostFilesError(f'the mode of {self.path} must be an octal number of four digits in quotes, as "0644", which {self.mode} is not')
+        if self.options["validate"] and "%s" not in self.options["validate"]:
+            raise HostFilesError(f"validate of {self.path} needs a %s in the place of the file to look at")
+        if self.found not in (self.wanted, "absent"):
             raise HostFilesError(f"{self.path} is to become a {self.wanted}, but there is a {self.found}; move it away or choose another path")
+        for parent in parents(self.path):
+            if states.get(parent, "directory") != "directory":
+                raise HostFilesError(f"{self.path} cannot be below {parent}, whose state is to be {states[parent]}")
+            if os.path.lexists(parent) and not os.path.isdir(parent):
+                raise HostFilesError(f"{self.path} cannot be below {parent}, which is a {state_of(parent)}; move it away or choose another path")
+        # What earlier tasks of the same run bring is not there in check mode.
+        if self.module.check_mode:
+            return
+        folder = os.path.dirname(self.path)
+        if self.wanted != "directory" and folder not in folders and not os.path.isdir(folder):
+            raise HostFilesError(f"{self.path} needs the folder {folder}; name it before, with the state directory")
+        for kind, number in (("owner", self.attributes().uid), ("group", self.attributes().gid)):
+            if number is None:
+                raise HostFilesError(f"the {kind} of {self.path}, {self.options[kind]}, does not exist on this host")
+
+    def attributes(self) -> Attributes:
+        mode = int(self.mode, 8) if self.mode else None
+        return Attributes(number_of(pwd.getpwnam, self.options["owner"]), number_of(grp.getgrnam, self.options["group"]), mode)
 
     def content_differs(self) -> bool:
         return self.new is not None and self.new != self.old
 
     def validate(self) -> None:
         """Have the new content accepted by the command that was given for it."""
-        folder = os.path.dirname(self.path)
-        if self.validator is None or not self.content_differs():
+        if not self.options["validate"] or not self.content_differs():
             return
-        # Where the folder is yet to be made, the file waits in the module's own.
-        handle, candidate = tempfile.mkstemp(prefix=".host_files.", dir=folder if os.path.isdir(folder) else self.module.tmpdir)
-        self.module.add_cleanup_file(candidate)
-        with os.fdopen(handle, "wb") as file:
-            file.write(self.new or b"")
-        status, out, err = self.module.run_command([word.replace("%s", candidate) for word in shlex.split(self.validator)])
-        os.unlink(candidate)
+        handle, candidate = tempfile.mkstemp(dir=self.module.tmpdir)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(self.new or b"")
+            words = [word.replace("%s", candidate) for word in shlex.split(self.options["validate"])]
+            status, out, err = self.module.run_command(words, expand_user_and_vars=False, handle_exceptions=False)
+        except FileNotFoundError as exc:
+            if self.module.check_mode:
+                return
+            raise HostFilesError(f"{self.path} cannot be validated, so nothing was changed: there is no {words[0]}") from exc
+        finally:
+            os.unlink(candidate)
         if status:
-            raise HostFilesError(f"{self.path} would not be valid, so nothing was changed: {(err or out).strip()}")
+            said = "(what was said is not shown, as it may hold secrets)" if self.secret else (err or out).strip().replace(candidate, self.path)
+            raise HostFilesError(f"{self.path} would not be valid, so nothing was changed: {said}")
 
     def apply(self) -> bool:
         """Bring the path to its state; says whether it was, or in check mode would be, another one."""
         if self.wanted == "absent":
-            if self.found != "absent" and not self.module.check_mode:
-                remove(self.path, self.found)
+            if not self.module.check_mode:
+                remove(self.path)
             return self.found != "absent"
-        changed = self.content_differs() or self.found == "absent" or (self.wanted == "link" and os.readlink(self.path) != self.link_target)
-        if changed and not self.module.check_mode:
+        changed = self.content_differs() or self.found == "absent" or (self.wanted == "link" and os.readlink(self.path) != self.options["src"])
+        if self.module.check_mode:
+            return changed or self.attributes() != Attributes.of(self.path)
+        if changed:
             self.write()
-        if self.module.check_mode and (self.found == "absent" or not self.owners_exist()):
-            return True
-        return self.module.set_fs_attributes_if_different(self.file_args(self.path), changed)
+        if self.attributes() == Attributes.of(self.path):
+            return changed
+        if self.wanted == "link":
+            os.chown(self.path, t.cast("int", self.attributes().uid), t.cast("int", self.attributes().gid), follow_symlinks=False)
+        else:
+            # By its handle: who owns the folder could put a link there meanwhile.
+            handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                self.attributes().set(handle)
+            finally:
+                os.close(handle)
+        return True
 
     def write(self) -> None:
         if self.wanted == "directory":
-            os.makedirs(self.path)
+            # It may be there by now: made for one of the entries before.
+            os.makedirs(self.path, exist_ok=True)
         elif self.wanted == "link":
-            spare = f"{self.path}.{os.getpid()}"
-            os.symlink(t.cast("str", self.link_target), spare)
+            spare = os.path.join(os.path.dirname(self.path), f".host_files.{os.getpid()}")
+            os.symlink(self.options["src"], spare)
             os.rename(spare, self.path)
         elif self.new is not None:
             # Not the module's own way to move files: that leaves a new file readable by everybody for a moment.
@@ -196,49 +281,36 @@ class Entry:
             self.module.add_cleanup_file(spare)
             with os.fdopen(handle, "wb") as file:
                 file.write(self.new)
-            self.module.set_fs_attributes_if_different(self.file_args(spare), False)
+                self.attributes().set(handle)
             os.rename(spare, self.path)
 
-    def owners_exist(self) -> bool:
-        """In check mode, users and groups may come from an earlier task of the same run."""
-        import grp
-        import pwd
-
-        try:
-            pwd.getpwnam(self.attributes["owner"])
-            grp.getgrnam(self.attributes["group"])
-        except KeyError:
-            return False
-        return True
-
-    def file_args(self, path: str) -> dict[str, t.Any]:
-        """Owner, group and mode, as the helpers of AnsibleModule take them."""
-        return self.module.load_file_common_arguments(self.attributes, path)
-
     def diff(self) -> dict[str, str]:
-        """What `--diff` shows: texts for files, states for the others."""
+        """What `--diff` shows: texts where they differ, else kinds and attributes."""
         labels = {"before_header": self.path, "after_header": self.path}
         if self.content_differs() and self.secret:
             return {**labels, "before": "", "after": "(the new content holds secrets)\n"}
         if self.content_differs():
             return {**labels, "before": (self.old or b"").decode(errors="replace"), "after": (self.new or b"").decode()}
-        link = self.wanted == "link"
-        before = f"link to {os.readlink(self.path)}" if link and self.found == "link" else self.found
-        after = f"link to {self.link_target}" if link else self.wanted
-        if before == after:
-            after = " ".join(str(self.attributes[name]) for name in ("owner", "group", "mode"))
-        return {**labels, "before": f"{before}\n", "after": f"{after}\n"}
+        before = after = ["absent"]
+        if self.found != "absent":
+            found = Attributes.of(self.path)
+            before = [self.found, name_of(pwd.getpwuid, t.cast("int", found.uid)), name_of(grp.getgrgid, t.cast("int", found.gid))]
+            before.append(f"to {os.readlink(self.path)}" if found.mode is None else f"{found.mode:04o}")
+        if self.wanted != "absent":
+            after = [self.wanted, self.options["owner"], self.options["group"], self.mode or f"to {self.options['src']}"]
+        return {**labels, "before": f"{' '.join(before)}\n", "after": f"{' '.join(after)}\n"}
 
 
-def remove(path: str, found: str) -> None:
+def remove(path: str) -> None:
+    found = state_of(path)
     if found == "directory":
         shutil.rmtree(path)
-    else:
+    elif found != "absent":
         os.unlink(path)
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "files": {
                 "type": "list",
@@ -262,23 +334,30 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    paths = [options["path"] for options in module.params["files"]]
-    twice = sorted({path for path in paths if paths.count(path) > 1})
-    if twice:
-        module.fail_json(msg=f"files names {', '.join(twice)} more than once")
+    # Whatever hardening says of new files: the folders above those in the list are open to all.
+    os.umask(0o022)
     changed: list[Entry] = []
     try:
         entries = [Entry(module, options) for options in module.params["files"]]
+        paths = [entry.path for entry in entries]
+        twice = sorted({path for path in paths if paths.count(path) > 1})
+        if twice:
+            raise HostFilesError(f"files names {', '.join(twice)} more than once")
+        folders: set[str] = set()
         for entry in entries:
-            entry.check()
+            entry.check({other.path: other.wanted for other in entries}, folders)
+            if entry.wanted == "directory":
+                folders.update([entry.path, *parents(entry.path)])
         for entry in entries:
             entry.validate()
         # Before they are applied: afterwards there is no "before" to show.
         diffs = {entry.path: entry.diff() for entry in entries}
-        changed = [entry for entry in entries if entry.apply()]
-    except (HostFilesError, OSError) as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(changed=bool(changed), changed_paths=[entry.path for entry in changed], diff=[diffs[entry.path] for entry in changed])
+        for entry in entries:
+            if entry.apply():
+                changed.append(entry)
+    except (HostFilesError, OSError, ValueError) as exc:
+        module.fail_json(msg=str(exc), changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed])
+    module.exit_json(changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed], diff=[diffs[entry.path] for entry in changed])
 
 
 if __name__ == "__main__":

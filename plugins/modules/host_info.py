@@ -140,16 +140,25 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-LISTENING = "0A"
+LISTENING = "0A"  # as /proc/net/tcp has it
+# A name, an IPv4 address, or an IPv6 address in brackets; and a port.
+ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<name>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 KINDS = ((stat.S_ISLNK, "link"), (stat.S_ISDIR, "directory"), (stat.S_ISREG, "file"))
+
+
+class HostInfoError(Exception):
+    """A question cannot be answered."""
 
 
 def missing_packages(module: AnsibleModule, names: list[str]) -> list[str]:
     if not names:
         return []
     # It exits with 1 when one of the names is unknown to it, and still tells of the others.
-    _status, out, _err = module.run_command(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n", "--", *names])
-    installed = {line.split()[1] for line in out.splitlines() if line.startswith(("ii", "hi"))}
+    status, out, err = module.run_command(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package} ${binary:Package}\n", "--", *names])
+    if status > 1:
+        raise HostInfoError(f"cannot ask for packages: {err.strip()}")
+    # Some are known by their architecture, too.
+    installed = {name for line in out.splitlines() if line.startswith(("ii", "hi")) for name in line.split()[1:]}
     return [name for name in names if name not in installed]
 
 
@@ -181,8 +190,11 @@ def services(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, t.A
         return {}
     wanted = "LoadState,ActiveState,UnitFileState,MainPID,UID"
     _status, out, _err = module.run_command(["systemctl", "show", f"--property={wanted}", "--", *names], check_rc=True)
+    blocks = out.strip().split("\n\n")
+    if len(blocks) != len(names):
+        raise HostInfoError(f"services must be names of units, without patterns; systemd knows {len(blocks)} of {', '.join(names)}")
     found = {}
-    for name, block in zip(names, out.strip().split("\n\n")):
+    for name, block in zip(names, blocks):
         values = dict(line.split("=", 1) for line in block.splitlines())
         uid = values.get("UID", "")
         found[name] = {
@@ -227,8 +239,8 @@ def processes_of(inodes: set[str]) -> dict[str, dict[str, t.Any]]:
     holders: dict[str, dict[str, t.Any]] = {}
     for link in glob.glob("/proc/[0-9]*/fd/*") if inodes else ():
         try:
-            inode = os.readlink(link)[len("socket:[") : -1]
-            if inode in inodes and inode not in holders:
+            kind, _colon, inode = os.readlink(link)[:-1].partition(":[")
+            if kind == "socket" and inode in inodes and inode not in holders:
                 pid = link.split("/")[2]
                 with open(f"/proc/{pid}/comm") as name, open(f"/proc/{pid}/cgroup") as cgroups:
                     unit = re.search(r"/([^/\n]+\.service)$", cgroups.read(), re.MULTILINE)
@@ -247,20 +259,27 @@ def path_state(path: str) -> str:
 
 
 def free_mb(path: str) -> int:
+    path = os.path.realpath(path)
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     usage = os.statvfs(path)
     return usage.f_bavail * usage.f_frsize // 2**20
 
 
+def is_address(address: str) -> bool:
+    parts = ADDRESS.fullmatch(address)
+    return parts is not None and 0 < int(parts["port"]) < 2**16
+
+
 def unanswered(addresses: list[str], timeout: float) -> dict[str, str]:
     reasons = {}
     for address in addresses:
-        host, _colon, port = address.rpartition(":")
+        parts = t.cast("re.Match[str]", ADDRESS.fullmatch(address))
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
-        except OSError as exc:
-            reasons[address] = exc.strerror or str(exc)
+            socket.create_connection((parts["ipv6"] or parts["name"], int(parts["port"])), timeout).close()
+        # The second: a name that no DNS can hold.
+        except (OSError, UnicodeError) as exc:
+            reasons[address] = getattr(exc, "strerror", None) or str(exc)
     return reasons
 
 
@@ -276,21 +295,29 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    wrong = [address for address in module.params["addresses"] if not re.search(r"^.+:[0-9]{1,5}$", address)]
-    if wrong:
-        module.fail_json(msg=f"addresses must be host:port, which {', '.join(wrong)} is not")
     asked = module.params
-    module.exit_json(
-        changed=False,
-        missing_packages=missing_packages(module, asked["packages"]),
-        users={name: user(name) for name in asked["users"]},
-        groups={name: group(name) for name in asked["groups"]},
-        services=services(module, asked["services"]),
-        listeners=listeners(asked["ports"]),
-        paths={path: path_state(path) for path in asked["paths"]},
-        disks={path: free_mb(path) for path in asked["disks"]},
-        unanswered=unanswered(asked["addresses"], asked["connect_timeout"]),
-    )
+    wrong = [address for address in asked["addresses"] if not is_address(address)]
+    if wrong:
+        module.fail_json(msg=f"addresses must be host:port, with an IPv6 address in brackets, which {', '.join(wrong)} is not")
+    wrong = [path for path in asked["paths"] + asked["disks"] if not os.path.isabs(path)]
+    if wrong:
+        module.fail_json(msg=f"paths and disks must be absolute paths, which {', '.join(wrong)} is not")
+    if asked["connect_timeout"] <= 0:
+        module.fail_json(msg="connect_timeout must be more than 0 seconds")
+    try:
+        answers = {
+            "missing_packages": missing_packages(module, asked["packages"]),
+            "users": {name: user(name) for name in asked["users"]},
+            "groups": {name: group(name) for name in asked["groups"]},
+            "services": services(module, asked["services"]),
+            "listeners": listeners(asked["ports"]),
+            "paths": {path: path_state(path) for path in asked["paths"]},
+            "disks": {path: free_mb(path) for path in asked["disks"]},
+            "unanswered": unanswered(asked["addresses"], asked["connect_timeout"]),
+        }
+    except (HostInfoError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, **answers)
 
 
 if __name__ == "__main__":
