@@ -106,6 +106,7 @@ listeners:
   description:
     - Who listens on O(ports), a line for each socket. The numeric C(address), the C(port), the C(uid) and C(user) that own it, and,
       where the system lets the module see it, the C(pid), the name of the C(process) and the systemd unit of it as C(service), else null.
+    - In a container the C(service) may be seen where the other two cannot.
   returned: success
   type: list
   elements: dict
@@ -213,7 +214,7 @@ def address_of(digits: str) -> str:
     return str(ipaddress.ip_address(b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)))
 
 
-def listeners(ports: list[int]) -> list[dict[str, t.Any]]:
+def listeners(module: AnsibleModule, ports: list[int]) -> list[dict[str, t.Any]]:
     found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6") if ports else ():
         if not os.path.exists(table):
@@ -225,12 +226,14 @@ def listeners(ports: list[int]) -> list[dict[str, t.Any]]:
             if row[3] == LISTENING and int(port, 16) in ports:
                 found.append({"address": address_of(address), "port": int(port, 16), "uid": int(row[7]), "inode": row[9]})
     holders = processes_of({listener["inode"] for listener in found})
+    units = {} if all(listener["inode"] in holders for listener in found) else units_of_sockets(module)
     for listener in found:
         try:
             listener["user"] = pwd.getpwuid(listener["uid"]).pw_name
         except KeyError:
             listener["user"] = str(listener["uid"])
-        listener.update(holders.get(listener.pop("inode"), {"pid": None, "process": None, "service": None}))
+        inode = listener.pop("inode")
+        listener.update(holders.get(inode, {"pid": None, "process": None, "service": units.get(inode)}))
     return found
 
 
@@ -248,6 +251,15 @@ def processes_of(inodes: set[str]) -> dict[str, dict[str, t.Any]]:
         except OSError:
             continue
     return holders
+
+
+def units_of_sockets(module: AnsibleModule) -> dict[str, str]:
+    """The service of each listening socket, from the control group it was made in: in a container, root may not look into the processes of other users."""
+    program = module.get_bin_path("ss")
+    if program is None:
+        return {}
+    _status, out, _err = module.run_command([program, "--no-header", "--oneline", "--listening", "--tcp", "--numeric", "--extended", "--cgroup"])
+    return dict(re.findall(r" ino:([0-9]+) .*? cgroup:\S*/([^/\s]+\.service)(?=\s|$)", out))
 
 
 def path_state(path: str) -> str:
@@ -310,7 +322,7 @@ def main() -> t.NoReturn:
             "users": {name: user(name) for name in asked["users"]},
             "groups": {name: group(name) for name in asked["groups"]},
             "services": services(module, asked["services"]),
-            "listeners": listeners(asked["ports"]),
+            "listeners": listeners(module, asked["ports"]),
             "paths": {path: path_state(path) for path in asked["paths"]},
             "disks": {path: free_mb(path) for path in asked["disks"]},
             "unanswered": unanswered(asked["addresses"], asked["connect_timeout"]),
