@@ -52,6 +52,11 @@ options:
     type: list
     elements: path
     default: []
+  pythons:
+    description: Python interpreters, paths or names on C(PATH).
+    type: list
+    elements: str
+    default: []
   addresses:
     description: TCP addresses as C(host:port), an IPv6 address in brackets, that should answer.
     type: list
@@ -121,6 +126,11 @@ disks:
   returned: success
   type: dict
   sample: {/var/lib: 20480}
+pythons:
+  description: For each of O(pythons) its version; null where there is none, or one that does not run.
+  returned: success
+  type: dict
+  sample: {python3: "3.11"}
 unanswered:
   description: Those of O(addresses) that do not answer, with the reason.
   returned: success
@@ -134,6 +144,7 @@ import ipaddress
 import os
 import pwd
 import re
+import shutil
 import socket
 import stat
 import sys
@@ -155,10 +166,10 @@ def missing_packages(module: AnsibleModule, names: list[str]) -> list[str]:
     if not names:
         return []
     # It exits with 1 when one of the names is unknown to it, and still tells of the others.
-    status, out, err = module.run_command(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package} ${binary:Package}\n", "--", *names])
+    status, out, err = module.run_command(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package} ${Package}:${Architecture}\n", "--", *names])
     if status > 1:
         raise HostInfoError(f"cannot ask for packages: {err.strip()}")
-    # Some are known by their architecture, too.
+    # Either name may be asked for.
     installed = {name for line in out.splitlines() if line.startswith(("ii", "hi")) for name in line.split()[1:]}
     return [name for name in names if name not in installed]
 
@@ -283,6 +294,16 @@ def is_address(address: str) -> bool:
     return parts is not None and 0 < int(parts["port"]) < 2**16
 
 
+def python_version(module: AnsibleModule, name: str) -> str | None:
+    path = shutil.which(name)
+    if path is None:
+        return None
+    if os.path.realpath(path) == os.path.realpath(sys.executable):
+        return f"{sys.version_info[0]}.{sys.version_info[1]}"
+    status, out, _err = module.run_command([path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+    return out.strip() if status == 0 else None
+
+
 def unanswered(addresses: list[str], timeout: float) -> dict[str, str]:
     reasons = {}
     for address in addresses:
@@ -296,7 +317,7 @@ def unanswered(addresses: list[str], timeout: float) -> dict[str, str]:
 
 
 def main() -> t.NoReturn:
-    lists = {name: {"type": "list", "elements": "str", "default": []} for name in ("packages", "users", "groups", "services", "addresses")}
+    lists = {name: {"type": "list", "elements": "str", "default": []} for name in ("packages", "users", "groups", "services", "pythons", "addresses")}
     module = AnsibleModule(
         argument_spec={
             **lists,
@@ -325,6 +346,7 @@ def main() -> t.NoReturn:
             "listeners": listeners(module, asked["ports"]),
             "paths": {path: path_state(path) for path in asked["paths"]},
             "disks": {path: free_mb(path) for path in asked["disks"]},
+            "pythons": {name: python_version(module, name) for name in asked["pythons"]},
             "unanswered": unanswered(asked["addresses"], asked["connect_timeout"]),
         }
     except (HostInfoError, OSError) as exc:

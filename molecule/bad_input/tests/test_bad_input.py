@@ -72,7 +72,7 @@ CASES = [
     *[(role, "port taken", {f"{role}_port": 5999}, rf"5999.*python3.*{role}_port") for role in ("postgres", "minio", "mlflow_server")],
     ("nginx_tls", "port taken", {"nginx_tls_https_port": 5999}, r"5999.*python3.*nginx_tls_https_port"),
     ("mlflow_server", "both option sets", {"mlflow_server_uvicorn_opts": "--x", "mlflow_server_gunicorn_opts": "--y"}, r"exclude each other"),
-    ("mlflow_server", "waitress", {"mlflow_server_engine": "waitress"}, r"Windows only.*uvicorn or gunicorn"),
+    ("mlflow_server", "waitress", {"mlflow_server_engine": "waitress"}, r"Windows only.*uvicorn, gunicorn or both"),
     ("mlflow_server", "URI without driver", {"mlflow_server_backend_store_uri": "postgresql://mlflow:x@db/mlflow"}, r"postgresql\+psycopg2://"),
     ("mlflow_server", "URI that cannot be parsed", {"mlflow_server_backend_store_uri": "postgresql+psycopg2://my@pass@db"}, r"percent-encoded"),
     ("mlflow_server", "database unreachable", database(port=1), r"cannot be reached.*mlflow_server_backend_store_uri"),
