@@ -1,0 +1,77 @@
+"""Runs on an MLflow host: calls every route of MLflow's application at a plain `mlflow server` and through the site's front, and compares.
+
+Environment: PLAIN_URL, SITE_URL, SITE_CA (path), SITE_USER, SITE_PASSWORD. Prints a JSON object: how many routes were called, and what differs.
+"""
+
+import json
+import os
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import requests
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+
+def routes():
+    """Pairs of method and path, every parameter of a path filled in with "x"."""
+    from mlflow.server import app as flask_app
+    from mlflow.server.fastapi_app import app as fastapi_app
+
+    found = set()
+    for included in fastapi_app.routes:
+        if router := getattr(included, "original_router", None):
+            prefix = included.include_context.prefix or ""
+            found |= {(method, prefix + route.path) for route in router.routes for method in route.methods}
+    by_fastapi = len(found)
+    for rule in flask_app.url_map.iter_rules():
+        found |= {(method, rule.rule) for method in rule.methods}
+    assert by_fastapi > 50, "the routers of this version are to be found in another way"
+    assert len(found) > 350
+    return sorted((method, re.sub(r"[<{][^>}]*[>}]", "x", path)) for method, path in found if method not in ("HEAD", "OPTIONS"))
+
+
+def shape(response):
+    """What of an answer must be the same: status, type, and of JSON the keys and the code of an error."""
+    kind = response.headers.get("content-type", "").split(";")[0]
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    keys = {key: value if key == "error_code" else None for key, value in body.items()} if isinstance(body, dict) else None
+    return response.status_code, kind, keys
+
+
+def call(session, url, method, path):
+    body = {} if method == "GET" else {"json": {}}
+    return shape(session.request(method, url + path, timeout=60, allow_redirects=False, **body))
+
+
+def session_for(url):
+    session = requests.Session()
+    session.trust_env = False
+    if url == os.environ["SITE_URL"]:
+        session.verify = os.environ["SITE_CA"]
+        session.auth = (os.environ["SITE_USER"].encode(), os.environ["SITE_PASSWORD"].encode())
+    # The plain server knows the site's name only.
+    session.headers["Host"] = urlsplit(os.environ["SITE_URL"]).netloc
+    return session
+
+
+def main():
+    urls = (os.environ["PLAIN_URL"], os.environ["SITE_URL"])
+    sessions = [session_for(url) for url in urls]
+    different = []
+    todo = routes()
+    with ThreadPoolExecutor(2) as pool:
+        for method, path in todo:
+            plain, site = pool.map(lambda pair: call(pair[0], pair[1], method, path), zip(sessions, urls))  # noqa: B023
+            if plain != site:
+                different.append({"route": f"{method} {path}", "plain": plain, "site": site})
+    json.dump({"routes": len(todo), "different": different}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
