@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import hashlib
 import os
@@ -16,6 +17,8 @@ import tempfile
 import time
 import typing as t
 import uuid
+
+LOGIN_PATH = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 
 
 class SmokeError(Exception):
@@ -55,7 +58,6 @@ class SmokeTest:
     """Runs the steps, each within a time limit in seconds, and removes what they made."""
 
     def __init__(self, uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int, artifact_bytes: int) -> None:
-        import mlflow
         import requests
 
         self.uri = uri
@@ -63,10 +65,17 @@ class SmokeTest:
         self.auth = (username.encode(), password.encode()) if username is not None and password is not None else None
         self.timeout = timeout
         self.artifact_bytes = artifact_bytes
-        self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
         self.http = requests.Session()
         self.http.trust_env = False
         self.http.verify = ca_file or True
+        # Whoever refuses logins takes its time. Meanwhile MLflow is imported.
+        wrong = {"without a": None, "with a wrong": (self.auth[0], self.auth[1] + b"-wrong")} if self.auth else {}
+        pool = concurrent.futures.ThreadPoolExecutor(2)
+        self.refusals = {words: pool.submit(self._request, "GET", LOGIN_PATH, auth) for words, auth in wrong.items()}
+        pool.shutdown(wait=False)
+        import mlflow
+
+        self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
         self.name = f"smoke-test-{uuid.uuid4()}"
         self.seconds: dict[str, float] = {}
         self._undo: list[tuple[str, t.Callable[[], object]]] = []
@@ -111,15 +120,12 @@ class SmokeTest:
 
     def check_login(self) -> None:
         """The API answers over verified TLS with the login, and refuses without it."""
-        path = "/api/2.0/mlflow/experiments/get?experiment_id=0"
-        answer = self._request("GET", path, self.auth)
+        answer = self._request("GET", LOGIN_PATH, self.auth)
         if answer.status_code != 200:
             raise SmokeError(f"HTTP {answer.status_code} instead of 200: {answer.text[:200]}")
-        if self.auth:
-            for auth in (None, (self.auth[0], self.auth[1] + b"-wrong")):
-                refused = self._request("GET", path, auth)
-                if refused.status_code != 401:
-                    raise SmokeError(f"HTTP {refused.status_code} instead of 401 {'with a wrong' if auth else 'without a'} password")
+        for words, refusal in self.refusals.items():
+            if refusal.result().status_code != 401:
+                raise SmokeError(f"HTTP {refusal.result().status_code} instead of 401 {words} password")
 
     def check_origin(self) -> None:
         """The browser's own requests pass the cross-origin check."""
