@@ -122,7 +122,17 @@ def test_cluster_is_made_well(host):
     assert ask(host, "SHOW data_checksums") == "on"
     assert ask(host, "SELECT DISTINCT pg_encoding_to_char(encoding), datcollate FROM pg_database") == "UTF8|C.UTF-8"
     assert ask(host, "SELECT DISTINCT left(rolpassword, 14) FROM pg_authid WHERE rolcanlogin AND rolname <> 'postgres'") == "SCRAM-SHA-256$"
-    assert host.service("postgresql").is_enabled
+    unit = host.service(host.check_output("ls /etc/systemd/system/*.wants | grep '^postgresql@.*-main.service$'"))
+    assert unit.is_enabled
+    assert unit.is_running
+
+
+def test_files_are_as_described(host):
+    assert (
+        host.check_output("stat --format=%U:%G:%a /etc/postgresql/*/main/pg_hba.conf /etc/postgresql/*/main/conf.d/50-mlops.conf").split()
+        == ["root:postgres:640"] * 2
+    )
+    assert "create_main_cluster = false" in host.file("/etc/postgresql-common/createcluster.d/50-mlops.conf").content_string
 
 
 def test_settings_are_in_force(host):
