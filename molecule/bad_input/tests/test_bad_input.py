@@ -100,6 +100,8 @@ CASES = [
     ("minio", "root password missing", {"minio_root_password": ""}, r"minio_root_password"),
     ("minio", "default login", {"minio_root_user": "minioadmin", "minio_root_password": "minioadmin"}, r"minioadmin"),
     ("minio", "address without checksum", {"minio_source_file": "", "minio_url": "http://127.0.0.1:5999/minio"}, r"minio_checksum"),
+    ("minio", "file in the place of a data folder", {"minio_data_dirs": ["/etc/passwd"]}, r"/etc/passwd.* file.*folder"),
+    ("minio", "file in the place of the link", {"minio_binary_file": "/usr/bin/env"}, r"minio_binary_file /usr/bin/env.* file.*another path"),
     ("minio", "checksum mismatch", {"minio_checksum": "sha256:" + "0" * 64}, r"(checksum|sha256|SHA-256)"),
     ("postgres", "password missing", {"postgres_users": [{"name": "mlflow", "password": ""}]}, r"password"),
     ("postgres", "plain connections", {"postgres_hba": [{"type": "host", "database": "all", "user": "all", "address": "0.0.0.0/0"}]}, r"hostssl"),

@@ -150,6 +150,19 @@ def test_sandbox_refuses_writes_outside_the_data(host):
     assert "Seccomp:\t2" in status
 
 
+def test_what_was_broken_is_mended(host):
+    """On one host the side effect has damaged all of this, on the other the role has made it anew."""
+    service = host.service("minio")
+    assert (service.is_enabled, service.is_running) == (True, True)
+    assert host.file("/usr/local/bin/minio").linked_to.startswith("/opt/minio/releases/")
+    assert host.file("/opt/minio/tools-requirements.txt").exists
+    assert host.user("minio").shell == "/usr/sbin/nologin"
+    data = "/srv/drive1" if host.file("/srv/drive1").exists else "/var/lib/minio/data"
+    for path, owner, group, mode in (("/etc/minio/minio.env", "root", "root", 0o600), ("/etc/minio", "root", "minio", 0o750), (data, "minio", "minio", 0o750)):
+        file = host.file(path)
+        assert (path, file.user, file.group, file.mode) == (path, owner, group, mode)
+
+
 def test_secrets_stay_secret(host):
     pid = host.check_output("systemctl show --property MainPID --value minio")
     assert "MINIO_ROOT_PASSWORD" in host.check_output(f"tr '\\0' '\\n' </proc/{pid}/environ"), "the test looks at the wrong process"

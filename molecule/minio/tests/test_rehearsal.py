@@ -1,4 +1,4 @@
-"""Check mode of the role foretells changes that build on each other in one run."""
+"""Check mode of the role foretells changes that build on each other in one run, and a run does what is needed and no more."""
 
 import json
 import os
@@ -29,10 +29,17 @@ LESS = {
 }
 
 
+SWITCH = "configure | Switch to the program, and write the environment and the unit of the server"
+START = "service | Run the server now and after each boot"
+VERIFY = "verify | Write and read an object, and be refused with the well-known login"
+
+
 @pytest.fixture
 def run(host):
-    """Run the role with these variables: which of its access tasks say that they change something."""
+    """Run the role with these variables: which of its tasks say that they change something, or verify."""
     name = host.backend.get_hostname()
+    if name != "minio-debian12":
+        pytest.skip("one host is enough")
 
     def run_role(variables, *options):
         extra = WORK / f"rehearsal-{name}.json"
@@ -40,18 +47,25 @@ def run(host):
         argv = ["ansible-playbook", "-i", str(WORK / "inventory"), "--limit", name, "-e", f"@{extra}", *options, str(SCENARIO / "converge.yml")]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default", "NO_COLOR": "1"})
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-        tasks = re.findall(r"^TASK \[.*?access \| (.*?)\] \**\n((?:.+\n)*)", done.stdout, re.MULTILINE)
-        return [task for task, result in tasks if "changed: [" in result]
+        tasks = re.findall(r"^TASK \[mlops\.mlflow\.minio : (.*?)\] \**\n((?:.+\n)*)", done.stdout, re.MULTILINE)
+        return [task for task, result in tasks if "changed: [" in result or (task == VERIFY and "ok: [" in result)]
 
     return run_role
 
 
-def test_check_mode_foretells_a_run(host, run):
-    if host.backend.get_hostname() != "minio-debian12":
-        pytest.skip("one host is enough")
+def test_check_mode_foretells_a_run(run):
     for variables, changes in (
-        (MORE, ["Provide policies", "Provide users", "Provide groups"]),
-        (LESS, ["Provide users", "Provide groups", "Remove policies"]),
+        (MORE, ["access | Provide policies", "access | Provide users", "access | Provide groups"]),
+        (LESS, ["access | Provide users", "access | Provide groups", "access | Remove policies"]),
     ):
         assert run(variables, "--check") == changes
         assert run(variables) == changes
+
+
+def test_check_mode_foretells_another_address(run):
+    assert run({"minio_port": 9005}, "--check") == [SWITCH]
+
+
+def test_server_that_was_down_is_started_and_verified(host, run):
+    host.check_output("systemctl stop minio")
+    assert run({}) == [START, VERIFY]
