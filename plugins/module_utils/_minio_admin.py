@@ -91,6 +91,9 @@ def _user(info):
 class Admin:
     """One server and one login."""
 
+    # For those who have the object alone.
+    Error = MinioError
+
     def __init__(self, endpoint_url, login_user, login_password, region="us-east-1", validate_certs=True, ca_file=None, session_token=None):
         url = urlsplit(endpoint_url)
         if url.scheme not in ("http", "https") or not url.netloc or url.path not in ("", "/"):

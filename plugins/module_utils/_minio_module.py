@@ -13,10 +13,14 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import M
 from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError
 
 
-def run(module, function, **more):
-    """What function answers for an Admin, the options of the module that are not its login, and more. An error ends the module."""
+def require_library(module):
     if MINIO_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
+
+
+def run(module, function, **more):
+    """What function answers for an Admin, the options of the module that are not its login, and more. An error ends the module."""
+    require_library(module)
     options = dict(module.params)
     login = {key: options.pop(key) for key in minio_argument_spec()}
     try:

@@ -19,7 +19,6 @@ import traceback
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.mlops.mlflow.plugins.module_utils import _policy
-from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import Admin, MinioError
 
 try:
     import boto3
@@ -150,6 +149,9 @@ def connect(**login):
 
 def connect_admin(client, **login):
     """The admin API of the same server, with the same credentials."""
+    # Here, because it takes as long as the rest, and only a quota needs it.
+    from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import Admin, MinioError
+
     try:
         found = _session(**login).get_credentials()
         if found is None:
@@ -157,15 +159,18 @@ def connect_admin(client, **login):
         found = found.get_frozen_credentials()
     except (botocore.exceptions.BotoCoreError, ValueError, OSError) as exc:
         raise S3Error(f"Failed to set up the connection: {_cause(exc, login['endpoint_url'])}") from exc
-    return Admin(
-        client.meta.endpoint_url,
-        found.access_key,
-        found.secret_key,
-        region=client.meta.region_name,
-        validate_certs=login["validate_certs"],
-        ca_file=login["aws_ca_bundle"] or os.environ.get("AWS_CA_BUNDLE"),
-        session_token=found.token,
-    )
+    try:
+        return Admin(
+            client.meta.endpoint_url,
+            found.access_key,
+            found.secret_key,
+            region=client.meta.region_name,
+            validate_certs=login["validate_certs"],
+            ca_file=login["aws_ca_bundle"] or os.environ.get("AWS_CA_BUNDLE"),
+            session_token=found.token,
+        )
+    except MinioError as exc:
+        raise S3Error(str(exc)) from exc
 
 
 def _stay_in_region(context, **_):
@@ -483,16 +488,18 @@ class Bucket:
         return self._admin
 
     def read_quota(self):
+        admin = self.admin
         try:
-            return self.admin.quota(self.name)
-        except MinioError as exc:
+            return admin.quota(self.name)
+        except admin.Error as exc:
             # Without a code of its own, it is no answer of the admin API.
             raise S3Error(str(exc), "NotImplemented" if (exc.code or "").startswith("HTTP") else exc.code) from exc
 
     def write_quota(self, wanted):
+        admin = self.admin
         try:
-            self.admin.set_quota(self.name, wanted)
-        except MinioError as exc:
+            admin.set_quota(self.name, wanted)
+        except admin.Error as exc:
             raise S3Error(str(exc), exc.code) from exc
 
     def check(self, options):

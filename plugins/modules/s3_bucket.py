@@ -180,7 +180,6 @@ bucket:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import MINIO_IMPORT_ERROR, MINIO_REQUIREMENT
 from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError
 from ansible_collections.mlops.mlflow.plugins.module_utils._s3 import (
     BOTO3_IMPORT_ERROR,
@@ -219,8 +218,10 @@ def main() -> t.NoReturn:
     if BOTO3_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("boto3"), exception=BOTO3_IMPORT_ERROR)
     options = module.params
-    if options["quota"] is not None and MINIO_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
+    if options["quota"] is not None:
+        from ansible_collections.mlops.mlflow.plugins.module_utils._minio_module import require_library
+
+        require_library(module)
     login = {key: options[key] for key in s3_argument_spec()}
     try:
         client = connect(**login)
