@@ -1,7 +1,8 @@
-"""A small stand-in for the MLflow server: says what it was asked, advertises multipart transfers, and reports when an upload began."""
+"""A small stand-in for the MLflow server: says what it was asked, advertises multipart transfers, reports when an upload began, and has a UI."""
 
 from __future__ import annotations
 
+import collections
 import gzip
 import json
 import os
@@ -12,6 +13,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 uploads: dict[str, dict] = {}
+visits: collections.Counter[str] = collections.Counter()
 lock = threading.Lock()
 
 
@@ -33,13 +35,13 @@ class Handler(BaseHTTPRequestHandler):
                 left -= len(data)
                 note(len(data))
 
-    def answer(self, content, kind="application/json", **headers):
+    def answer(self, content, kind="application/json", status=200, **headers):
         if not isinstance(content, bytes):
             content = json.dumps(content, separators=(",", ":")).encode()
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             content = gzip.compress(content)
             headers["Content-Encoding"] = "gzip"
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("X-Frame-Options", "from-upstream")
@@ -56,7 +58,18 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer({"store_type": "SqlStore", "multipart_uploads_enabled": True, "multipart_downloads_enabled": True})
         if self.path.startswith("/gateway/stream"):
             return self.stream()
+        if "/static-files/" in self.path:
+            return self.ui_file()
         return self.answer({"server": sys.argv[2], "path": self.path, "headers": dict(self.headers.items())})
+
+    def ui_file(self):
+        """With the headers of MLflow, which are the same for every name. The content tells how often it was asked for."""
+        with lock:
+            visits[self.path] += 1
+        headers = {"Cache_Control": "public, max-age=2419200", "Expires": "Fri, 31 Dec 2100 00:00:00 GMT", "ETag": '"1"', "Vary": "Origin, Origin"}
+        status = 404 if "missing" in self.path else 304 if '"1"' in self.headers.get("If-None-Match", "") else 200
+        content = b"" if status == 304 else f"{visits[self.path]} ".encode() + b"x" * 10000
+        self.answer(content, "text/javascript; charset=utf-8", status, **headers)
 
     def stream(self):
         self.send_response(200)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import http.client
 import json
 import os
+import secrets
 import socket
 import ssl
 import time
@@ -89,6 +91,19 @@ def test_tls_is_spoken_and_verified(site, version):
     assert connection.sock.version() == version.replace("_", ".")
 
 
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_tls_sessions_are_resumed(site, version):
+    context = site.context(low=ssl.TLSVersion[version], high=ssl.TLSVersion[version])
+    session = None
+    for resumed in (False, True, True):
+        with context.wrap_socket(socket.create_connection((site.address, site.port), 10), server_hostname=NAME, session=session) as sock:
+            sock.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
+            while sock.recv(65536):
+                pass
+            assert sock.session_reused is resumed
+            session = sock.session
+
+
 def test_tls_1_1_is_refused(site):
     context = site.context(low=ssl.TLSVersion.TLSv1_1, high=ssl.TLSVersion.TLSv1_1)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -115,7 +130,7 @@ def assert_login_wanted(response):
     assert response.getheader("WWW-Authenticate") == 'Basic realm="MLflow"'
 
 
-@pytest.mark.parametrize("path", ["/", "/health", ARTIFACT + "x", "/api/3.0/mlflow/server-info", "/v1/traces", "/gateway/x"])
+@pytest.mark.parametrize("path", ["/", "/health", ARTIFACT + "x", "/api/3.0/mlflow/server-info", "/v1/traces", "/gateway/x", "/static-files/main.c2f5f8d4.js"])
 def test_no_way_in_without_login(site, path):
     assert_login_wanted(site.request("GET", path, {}))
 
@@ -202,15 +217,60 @@ def test_streamed_answers_are_not_buffered(site):
     assert time.time() - first > 1
 
 
-@pytest.mark.parametrize(("path", "headers", "status"), [("/", ALICE, 200), ("/", {}, 401), (ARTIFACT + "x", ALICE, 200), ("/bad%00", ALICE, 400)])
-def test_security_headers_are_on_every_answer(site, path, headers, status):
-    response = site.request("GET", path, headers)
-    assert response.status == status
+def assert_security_headers(response):
     assert response.headers.get_all("Strict-Transport-Security") == ["max-age=63072000"]
     assert response.headers.get_all("X-Content-Type-Options") == ["nosniff"]
     assert response.headers.get_all("X-Frame-Options") == ["SAMEORIGIN"]
     assert response.headers.get_all("Content-Security-Policy") == ["frame-ancestors 'self'"]
     assert response.getheader("Server") == "nginx"
+
+
+@pytest.mark.parametrize(("path", "headers", "status"), [("/", ALICE, 200), ("/", {}, 401), (ARTIFACT + "x", ALICE, 200), ("/bad%00", ALICE, 400)])
+def test_security_headers_are_on_every_answer(site, path, headers, status):
+    response = site.request("GET", path, headers)
+    assert response.status == status
+    assert_security_headers(response)
+
+
+def ui_file(site, name, **headers):
+    """The answer, and how often the server behind was asked by then."""
+    response = site.request("GET", f"/static-files/{name}", {**ALICE, **headers})
+    assert_security_headers(response)
+    assert response.getheader("Expires") is None
+    content = gzip.decompress(response.content) if response.getheader("Content-Encoding") == "gzip" else response.content
+    return response, int(content.split()[0]) if content else None
+
+
+def test_ui_files_are_kept(site):
+    name = f"static/js/main.{secrets.token_hex(4)}.chunk.js"
+    for encoding in ("gzip", "identity", "gzip"):
+        response, asked = ui_file(site, name, **{"Accept-Encoding": encoding})
+        assert (response.status, asked) == (200, 1)
+        assert response.headers.get_all("Cache-Control") == ["private, max-age=31536000, immutable"]
+        assert response.getheader("Content-Encoding") == ("gzip" if encoding == "gzip" else None)
+        assert len(response.content) < 1000 or encoding == "identity"
+    response, _ = ui_file(site, name, **{"If-None-Match": response.getheader("ETag")})
+    assert (response.status, response.getheader("Cache-Control")) == (304, "private, max-age=31536000, immutable")
+    assert_login_wanted(site.request("GET", f"/static-files/{name}", {}))
+    assert_login_wanted(site.request("GET", f"/static-files/{name}", basic("alice", "wrong")))
+
+
+def test_ui_files_without_a_hash_are_asked_for_anew(site):
+    name = f"manifest-{secrets.token_hex(4)}.json"
+    for times in (1, 2):
+        response, asked = ui_file(site, name, **{"Accept-Encoding": "gzip"})
+        assert (response.status, asked) == (200, times)
+        assert response.headers.get_all("Cache-Control") == ["no-cache"]
+    response, _ = ui_file(site, name, **{"If-None-Match": response.getheader("ETag")})
+    assert (response.status, response.getheader("Cache-Control")) == (304, "no-cache")
+
+
+def test_missing_ui_files_are_not_kept(site):
+    name = f"static/js/missing.{secrets.token_hex(4)}.js"
+    for times in (1, 2):
+        response, asked = ui_file(site, name)
+        assert (response.status, asked) == (404, times)
+        assert response.headers.get_all("Cache-Control") == ["no-cache"]
 
 
 def test_http2_is_offered(site):
@@ -251,6 +311,7 @@ def test_sandboxed_service_reloads_and_reopens_its_logs(site):
 def test_logins_are_for_root_and_nginx_only(site):
     users = site.host.file("/etc/nginx/mlflow.users")
     assert (users.user, users.group, users.mode) == ("root", "www-data", 0o640)
+    assert users.content_string.count(":$6$rounds=1000$") == len(USERS)
     key = site.host.file("/etc/ssl/nginx_tls/mlflow.key")
     assert (key.user, key.mode) == ("root", 0o600)
 
