@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("demo", type=Path, help="folder that holds inventory/")
     for name in ("host", "port", "http-port", "s3-server", "ca-file", "uv-cache"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--public-name", default="localhost")
     args = parser.parse_args()
     inventory = args.demo.resolve() / "inventory"
     login = password()
@@ -60,7 +61,7 @@ def main() -> None:
     demo_vars = {
         "ansible_connection": "community.docker.docker",
         "ansible_python_interpreter": "/usr/bin/python3",
-        "site_public_name": "localhost",
+        "site_public_name": args.public_name,
         "site_https_port": int(args.port),
         "nginx_tls_http_port": int(args.http_port),
         "minio_source_file": args.s3_server,
@@ -72,7 +73,7 @@ def main() -> None:
     # Loaded after the other files of this folder: the demo's own values win.
     write(inventory / "group_vars/all/zz_demo.yml", dump(demo_vars))
     access = {
-        "MLFLOW_TRACKING_URI": f"https://localhost:{args.port}",
+        "MLFLOW_TRACKING_URI": f"https://{args.public_name}:{args.port}",
         "MLFLOW_TRACKING_USERNAME": "mlflow",
         "MLFLOW_TRACKING_PASSWORD": login,
         "MLFLOW_TRACKING_SERVER_CERT_PATH": str(inventory / ".ca/nginx_tls.crt"),

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Measures what this collection deploys (ours) against what the compose guide builds (recipe). Needs Docker; see benchmarks/README.md.
+
+Results are in .build/bench/<date>/: results.json, results.md and plots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import sys
+import time
+from pathlib import Path
+
+import artifacts
+import deploy
+import load
+import report
+import stack
+from stack import BUILD, BenchError, Client, Ours, Recipe, say
+
+
+def machine() -> dict[str, str | int | float]:
+    """What it was measured on. Memory in GB."""
+    cpu = re.search(r"^model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {
+        "cpu": cpu.group(1) if cpu else platform.machine(),
+        "cores": os.cpu_count() or 0,
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "kernel": platform.release(),
+        "docker": stack.docker("version", "--format", "{{.Server.Version}}"),
+        "ansible": stack.run(stack.VENV / "ansible", "--version").splitlines()[0],
+        "mlflow": stack.MLFLOW_VERSION,
+        "commit": stack.run("git", "-C", stack.ROOT, "describe", "--always", "--dirty").strip(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+class Results:
+    """What has been measured so far; written after each part."""
+
+    def __init__(self) -> None:
+        self.folder = BUILD / time.strftime("%Y-%m-%d-%H%M%S")
+        self.folder.mkdir(parents=True)
+        self.data: dict = {"started": time.strftime("%Y-%m-%d %H:%M:%S %z"), "machine": machine()}
+
+    def add(self, **parts: object) -> None:
+        self.data.update(parts)
+        report.write(self.folder, self.data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["all", "serve", "artifacts", "deploy", "clean"])
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements")
+    parser.add_argument("--rounds", type=int, help="rounds of alternating measurements (3; with --quick 1)")
+    args = parser.parse_args()
+    if args.part == "clean":
+        stack.clean()
+        return
+    rounds = args.rounds or (1 if args.quick else 3)
+    results = Results()
+    client, ours, recipe = Client(), Ours("ours"), Recipe("recipe")
+    client.ensure()
+    if args.part == "deploy" or (args.part == "all" and not args.quick):
+        results.add(**deploy.measure(ours, recipe, rounds))
+    else:
+        # What stands already is taken as it is.
+        setup = [{"round": 1, "stack": each.kind, "seconds": each.ensure()} for each in (ours, recipe)]
+        results.add(deploy=[row for row in setup if row["seconds"]])
+    if args.part in ("all", "serve"):
+        results.add(**load.measure(client, [ours, recipe], rounds, args.quick))
+    if args.part in ("all", "artifacts"):
+        results.add(**artifacts.measure(client, [ours, recipe], rounds, args.quick))
+    report.plot(results.folder)
+    say(f"results are in {results.folder.relative_to(stack.ROOT)}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BenchError as exc:
+        sys.exit(f"error: {exc}")
