@@ -112,21 +112,6 @@ def test_only_the_sockets_are_there(host, socket):
             assert host.run("runuser -u www-data -- test -w %s", path).rc == 0
 
 
-def test_the_second_server_lives_with_the_first(host, both):
-    """It starts, stops and restarts with it, and comes back when only it was stopped."""
-    if not both:
-        assert not host.file("/etc/systemd/system/mlflow-fastapi.service").exists
-        return
-    second = "mlflow-fastapi.service"
-    before = host.check_output("systemctl show --property MainPID --value %s", second)
-    assert host.run("systemctl restart %s", UNIT).rc == 0
-    assert host.check_output("systemctl show --property MainPID --value %s", second) not in (before, "0")
-    assert host.run("systemctl stop %s", UNIT).rc == 0
-    assert not host.service(second).is_running
-    assert host.run("systemctl start %s", UNIT).rc == 0
-    assert host.service(second).is_running
-
-
 def test_the_servers_fit_into_memory(host, both):
     """The proportional set size of all processes of the units, two workers, jobs off, in MB."""
     procs = set()
@@ -190,6 +175,21 @@ def test_no_secret_is_to_be_seen(host):
 def test_secrets_are_for_root_only(host, path):
     assert host.run("runuser -u mlflow -- cat %s", path).rc != 0
     assert host.file(path).mode == 0o600
+
+
+def test_the_second_server_lives_with_the_first(host, both):
+    """It starts, stops and restarts with it, and comes back when only it was stopped."""
+    if not both:
+        assert not host.file("/etc/systemd/system/mlflow-fastapi.service").exists
+        return
+    second = "mlflow-fastapi.service"
+    before = host.check_output("systemctl show --property MainPID --value %s", second)
+    assert host.run("systemctl restart %s", UNIT).rc == 0
+    assert host.check_output("systemctl show --property MainPID --value %s", second) not in (before, "0")
+    assert host.run("systemctl stop %s", UNIT).rc == 0
+    assert not host.service(second).is_running
+    assert host.run("systemctl start %s", UNIT).rc == 0
+    assert host.service(second).is_running
 
 
 def test_service_survives_a_restart(host):
