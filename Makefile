@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo figures demo-clean test lint units sanity molecule lock docs build clean
+.PHONY: help demo figures demo-clean test lint units sanity molecule lock docs build bench bench-clean clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,6 +36,13 @@ docs: ## Write the variable tables of the roles' READMEs
 build: ## The tarball for Galaxy
 	@scripts/setup.sh venv
 	@.venv/bin/ansible-galaxy collection build --force
+
+bench: ## What we deploy against the recipe of the guides: make bench [QUICK=1] [PART=serve] [ROUNDS=3]
+	@scripts/setup.sh
+	@.venv/bin/python benchmarks/bench.py $(or $(PART),all) $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-clean: ## Remove the containers of the benchmark
+	@.venv/bin/python benchmarks/bench.py clean
 
 clean: demo-clean ## Remove what the targets made in this checkout
 	@rm -rf .ansible .build .venv

@@ -9,8 +9,11 @@ LIMIT = 900  # seconds for one transfer
 CA_FILE = "/run/bench-ca.crt"  # in the client's container
 STALL = 20  # seconds that a download by a client with its defaults gets
 PATH = "bench/large.bin"
+# Prints addresses that need no login, made with the keys of the running server.
 PRESIGN = f"""
-import os, boto3, botocore.config
+import os, subprocess, boto3, botocore.config
+pid = subprocess.check_output(["systemctl", "show", "--value", "--property", "MainPID", "mlflow"], text=True).strip()
+os.environ.update(item.split("=", 1) for item in open(f"/proc/{{pid}}/environ").read().split(chr(0)) if item)
 config = botocore.config.Config(signature_version="s3v4", s3={{"addressing_style": "path"}})
 client = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"], region_name="us-east-1", config=config)
 for action in ("put_object", "get_object", "delete_object"):
@@ -27,11 +30,15 @@ def small_files(client: Client, stack: Stack) -> list[dict]:
         "MLFLOW_TRACKING_SERVER_CERT_PATH": CA_FILE,
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    call = client.container.call
-    call("sh", "-c", "cat >" + CA_FILE, text=stack.ca)
+
+    def call(*argv: str, **options) -> list[str]:
+        """The words of the last line."""
+        return client.container.call(*argv, **options).splitlines()[-1].split()
+
+    client.container.call("sh", "-c", "cat >" + CA_FILE, text=stack.ca)
     argv = ("/opt/client/bin/python", "/bench/client.py")
     # A client with its defaults follows the server's hint to fetch files from the store itself, which it may not reach.
-    run_id = call(*argv, "up", "1", env=env, limit=LIMIT).split()[0]
+    run_id = call(*argv, "up", "1", env=env, limit=LIMIT)[0]
     try:
         call("timeout", str(STALL), *argv, "down", run_id, env=env)
         default = "works"
@@ -40,9 +47,9 @@ def small_files(client: Client, stack: Stack) -> list[dict]:
     say(f"  {stack.kind:6} download by a client with its defaults: {default}")
     rows = [{"what": "a download by a client with its defaults", "result": default}]
     env["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] = "false"
-    run_id, seconds = call(*argv, "up", str(SMALL_COUNT), env=env, limit=LIMIT).split()
+    run_id, seconds = call(*argv, "up", str(SMALL_COUNT), env=env, limit=LIMIT)
     rows.append({"what": f"{SMALL_COUNT} x 1 MB up, MLflow client", "mb_per_s": round(SMALL_COUNT / float(seconds), 1)})
-    seconds = call(*argv, "down", run_id, env=env, limit=LIMIT)
+    (seconds,) = call(*argv, "down", run_id, env=env, limit=LIMIT)
     rows.append({"what": f"{SMALL_COUNT} x 1 MB down, MLflow client", "mb_per_s": round(SMALL_COUNT / float(seconds), 1)})
     return rows
 
@@ -65,8 +72,7 @@ def transfer(stack: Stack, network: str, config: str, size: int | None) -> dict:
 
 def large_file(stack: Stack, size: int) -> list[dict]:
     """One file up and down, through the front and directly; rows with MB/s, nginx's spool and the growth of MLflow in MB."""
-    secrets = f"EnvironmentFile={stack.environment_file}"
-    urls = stack.container.call("systemd-run", "--quiet", "--pipe", "--wait", "--property", secrets, stack.python, "-c", PRESIGN).split()
+    urls = stack.container.call(stack.python, "-", text=PRESIGN).split()
     put, get, delete = (f'url = "{url}"\n' for url in urls)
     front = f'url = "{stack.url}/api/2.0/mlflow-artifacts/artifacts/{PATH}"\nheader = "Authorization: {stack.authorization}"\ninsecure\n'
     # The store listens where only its own machine reaches it: the direct transfers share that machine's network.

@@ -7,6 +7,7 @@ Results are in .build/bench/<date>/: results.json, results.md and plots.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -53,12 +54,19 @@ class Results:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["all", "serve", "artifacts", "deploy", "clean"])
+    parser.add_argument("part", choices=["all", "serve", "artifacts", "deploy", "report", "clean"])
+    parser.add_argument("folder", nargs="?", type=Path, help="with `report`: the folder of the results")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements")
     parser.add_argument("--rounds", type=int, help="rounds of alternating measurements (3; with --quick 1)")
     args = parser.parse_args()
     if args.part == "clean":
         stack.clean()
+        return
+    if args.part == "report":
+        if not args.folder or not (args.folder / "results.json").exists():
+            parser.error("report needs a folder with results.json")
+        report.write(args.folder, json.loads((args.folder / "results.json").read_text()))
+        report.plot(args.folder)
         return
     rounds = args.rounds or (1 if args.quick else 3)
     results = Results()

@@ -23,7 +23,8 @@ with tempfile.TemporaryDirectory() as folder:
         with mlflow.start_run() as run:
             start = time.monotonic()
             mlflow.log_artifacts(folder)
-            print(run.info.run_id, time.monotonic() - start)
+            seconds = time.monotonic() - start
+        print(run.info.run_id, seconds)
     else:
         start = time.monotonic()
         mlflow.artifacts.download_artifacts(run_id=argument, dst_path=folder)

@@ -14,7 +14,7 @@ HOSTS = 10
 # What same_tools.sh takes ready from a machine that site.yml has set up.
 STATE = (
     "--exclude=opt/mlflow/current --exclude=opt/mlflow/uv --exclude=opt/mlflow/venvs --exclude=etc/mlflow/backend-ca.crt"
-    " etc/mlflow etc/minio etc/nginx/conf.d etc/nginx/*.users etc/nginx/snippets/mlflow* etc/postgresql-common/createcluster.d"
+    " etc/mlflow etc/minio etc/nginx/conf.d etc/nginx/*.users etc/postgresql-common/createcluster.d"
     " etc/postgresql/*/main/conf.d etc/postgresql/*/main/pg_hba.conf etc/systemd/system/mlflow*.service etc/systemd/system/minio.service"
     " etc/systemd/system/nginx.service.d opt/mlflow opt/minio/tools-requirements.txt root/state var/lib/mlflow/*.env"
 )

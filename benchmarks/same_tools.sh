@@ -12,9 +12,24 @@ export DEBIAN_FRONTEND=noninteractive UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never
 
 # put PATTERN...: the files of the state whose paths match.
 put() {
-  tar --extract --gzip --file /root/state.tar.gz --directory / --verbose --wildcards "$@" | while read -r file; do
+  local file files
+  files=$(tar --extract --gzip --file /root/state.tar.gz --directory / --verbose --wildcards "$@")
+  for file in $files; do
     if [ -f "/$file" ] && grep -qF "$STATE_NAME" "/$file"; then sed -i "s/$STATE_NAME/$host/g" "/$file"; fi
   done
+}
+
+# with_environment PYTHON FILE...: runs the program on its input with the variables of these files, which systemd reads as it does for services.
+with_environment() {
+  local python=$1
+  shift
+  cat >/run/bench.py
+  {
+    printf '[Service]\nType=oneshot\nEnvironment=PYTHONPATH=/collections\nExecStart=%s /run/bench.py\n' "$python"
+    printf 'EnvironmentFile=%s\n' "$@"
+  } >/run/systemd/system/bench.service
+  systemctl daemon-reload
+  systemctl start bench || { journalctl --no-pager --unit bench; return 1; }
 }
 
 packages() {
@@ -78,9 +93,7 @@ store() {
 
 access() {
   put 'etc/mlflow/*'
-  # systemd reads the environment files as it does for the services.
-  systemd-run --quiet --pipe --wait --property EnvironmentFile=/etc/mlflow/mlflow.env --property EnvironmentFile=/etc/minio/minio.env \
-    --setenv PYTHONPATH=/collections "$minio/tools/bin/python" - <<'PY'
+  with_environment "$minio/tools/bin/python" /etc/mlflow/mlflow.env /etc/minio/minio.env <<'PY'
 import os
 import boto3
 from ansible_collections.mlops.mlflow.plugins.module_utils import _minio_admin
@@ -102,13 +115,13 @@ PY
 
 mlflow_venv() {
   put 'opt/mlflow/*'
-  venv "$base/uv" "$base/venvs/$MLFLOW_VERSION" "$base/locks/$MLFLOW_VERSION/server.txt"
+  venv "$base/uv" "$base/venvs/$MLFLOW_VERSION" "/locks/$MLFLOW_VERSION/server.txt"
   ln -s "venvs/$MLFLOW_VERSION" "$base/current"
 }
 
 schema() {
   cp /etc/postgresql/tls/main/ca.crt /etc/mlflow/backend-ca.crt
-  systemd-run --quiet --pipe --wait --property EnvironmentFile=/etc/mlflow/mlflow.env "$base/current/bin/python" - 2>/dev/null <<'PY'
+  with_environment "$base/current/bin/python" /etc/mlflow/mlflow.env <<'PY'
 import os
 from mlflow.store.db import utils
 utils._initialize_tables(utils.create_sqlalchemy_engine_with_retry(os.environ["MLFLOW_BACKEND_STORE_URI"]))
@@ -129,6 +142,7 @@ front() {
   local tls=/etc/ssl/nginx_tls
   certificate "$tls/mlflow-ca.crt" "$tls/mlflow-ca.key" "$tls/mlflow.crt" "$tls/mlflow.key" "DNS:$host"
   usermod --append --groups mlflow www-data
+  mkdir -p /var/cache/nginx
   put 'etc/nginx/*' 'etc/systemd/system/nginx*'
   rm -f /etc/nginx/sites-enabled/default
   nginx -t -q

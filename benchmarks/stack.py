@@ -140,8 +140,8 @@ class Stack:
     """A tracking server with all that belongs to it, in one container."""
 
     kind = ""
-    # On the machine: the certificate that clients trust, MLflow's environment and Python.
-    ca_file = environment_file = python = ""
+    # On the machine: the certificate that clients trust, and MLflow's Python.
+    ca_file = python = ""
 
     def __init__(self, name: str) -> None:
         self.container = Container(name)
@@ -244,7 +244,6 @@ class Ours(Stack):
 
     kind = "ours"
     ca_file = "/etc/ssl/nginx_tls/mlflow-ca.crt"
-    environment_file = "/etc/mlflow/mlflow.env"
     python = "/opt/mlflow/current/bin/python"
 
     def prepare(self) -> None:
@@ -303,7 +302,6 @@ class Recipe(Script):
     kind = "recipe"
     script = "recipe.sh"
     ca_file = "/etc/nginx/mlflow.crt"
-    environment_file = "/etc/mlflow.env"
     python = "/opt/mlflow/bin/python"
 
     def prepare(self) -> None:
