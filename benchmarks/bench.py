@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Measures what this collection deploys (ours) against what the compose guide builds (recipe). Needs Docker; see benchmarks/README.md.
 
 Results are in .build/bench/<date>/: results.json, results.md and plots.

@@ -132,7 +132,7 @@ class Watch:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        output, _ = self.process.communicate("\n", timeout=60)
+        output = self.process.communicate("\n", timeout=60)[0]
         self.highest: dict[str, float] = json.loads(output)
 
 
