@@ -12,6 +12,7 @@ import platform
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import artifacts
@@ -19,7 +20,7 @@ import deploy
 import load
 import report
 import stack
-from stack import BUILD, BenchError, Client, Ours, Recipe, say
+from stack import BUILD, BenchError, Client, Ours, Recipe, Stack, say
 
 
 def machine() -> dict[str, str | int | float]:
@@ -51,6 +52,32 @@ class Results:
         report.write(self.folder, self.data)
 
 
+def sessions(part: str, results: Results, client: Client, stacks: list[Stack], rounds: int, quick: bool) -> None:
+    """The stacks take turns, and only one runs MLflow at a time. Adds the rows of `artifacts`, `serve` and `resources`."""
+    rows: dict[str, list[dict]] = {"artifacts": [], "serve": [], "resources": []}
+
+    def add(name: str, found: list[dict]) -> None:
+        rows[name] += [{"round": number, "stack": each.kind, **row} for row in found]
+
+    for each in stacks:
+        each.seed()
+        each.stop()
+    for number in range(1, rounds + 1):
+        for each in stacks:
+            say(f"round {number} of {rounds}: {each.kind} starts")
+            each.start(client)
+            if part in ("all", "serve"):
+                add("resources", [{"when": "idle", **each.look()}])
+            if part in ("all", "artifacts"):
+                add("artifacts", artifacts.measure(client, each, quick))
+            if part in ("all", "serve"):
+                found = load.measure(client, each, quick)
+                add("serve", found)
+                add("resources", [{"when": "loaded", **each.look(), "connections": max(row["connections"] for row in found)}])
+            each.stop()
+            results.add(**rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["all", "serve", "artifacts", "deploy", "report", "clean"])
@@ -74,13 +101,11 @@ def main() -> None:
     if args.part == "deploy" or (args.part == "all" and not args.quick):
         results.add(**deploy.measure(ours, recipe, rounds))
     else:
-        # What stands already is taken as it is.
-        setup = [{"round": 1, "stack": each.kind, "seconds": each.ensure()} for each in (ours, recipe)]
-        results.add(deploy=[row for row in setup if row["seconds"]])
-    if args.part in ("all", "serve"):
-        results.add(**load.measure(client, [ours, recipe], rounds, args.quick))
-    if args.part in ("all", "artifacts"):
-        results.add(**artifacts.measure(client, [ours, recipe], rounds, args.quick))
+        # What stands already is taken as it is; the others are made at once, so their times say nothing.
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Stack.ensure, (ours, recipe)))
+    if args.part != "deploy":
+        sessions(args.part, results, client, [ours, recipe], rounds, args.quick)
     report.plot(results.folder)
     say(f"results are in {results.folder.relative_to(stack.ROOT)}")
 

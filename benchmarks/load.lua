@@ -69,7 +69,8 @@ end
 
 function done(summary, latency)
   local errors = summary.errors
-  io.write(string.format('{"requests":%d,"seconds":%.3f,"p50_ms":%.2f,"p99_ms":%.2f,"max_ms":%.2f,"bad_status":%d,"socket_errors":%d,"timeouts":%d}\n',
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3,
+  local function ms(microseconds) return summary.requests > 0 and string.format("%.2f", microseconds / 1e3) or "null" end
+  io.write(string.format('{"requests":%d,"seconds":%.3f,"p50_ms":%s,"p99_ms":%s,"max_ms":%s,"bad_status":%d,"socket_errors":%d,"timeouts":%d}\n',
+    summary.requests, summary.duration / 1e6, ms(latency:percentile(50)), ms(latency:percentile(99)), ms(latency.max),
     errors.status, errors.connect + errors.read + errors.write, errors.timeout))
 end

@@ -37,30 +37,18 @@ def load(client: Client, stack: Stack, workload: str, clients: int, seconds: int
     return result
 
 
-def measure(client: Client, stacks: list[Stack], rounds: int, quick: bool) -> dict[str, list[dict]]:
-    """Alternate between the stacks; only one runs MLflow at a time. Returns the rows of `serve` and of `resources`."""
-    rows: dict[str, list[dict]] = {"serve": [], "resources": []}
-    for stack in stacks:
-        stack.seed()
-        stack.stop()
-    for number in range(1, rounds + 1):
-        for stack in stacks:
-            place = {"round": number, "stack": stack.kind}
-            say(f"round {number} of {rounds}: {stack.kind} starts")
-            stack.start(client)
-            rows["resources"].append({**place, "when": "idle", **stack.look()})
-            for workload in ("create-run", "search-runs"):
-                load(client, stack, workload, 4, 1)
-            for workload, clients, seconds in cells(quick):
-                with Watch(stack.container) as watch:
-                    result = load(client, stack, workload, clients, seconds)
-                stack.drain()
-                rows["serve"].append({**place, "workload": workload, "clients": clients, **result, "connections": watch.highest["connections"]})
-                say(
-                    f"  {stack.kind:6} {workload:18} c{clients:<3} {result['rps']:8.1f}/s  p50 {result['p50_ms']:8.1f} ms"
-                    f"  p99 {result['p99_ms']:8.1f} ms  {result['errors']} errors"
-                )
-            most = max(row["connections"] for row in rows["serve"] if row["round"] == number and row["stack"] == stack.kind)
-            rows["resources"].append({**place, "when": "loaded", **stack.look(), "connections": most})
-            stack.stop()
+def measure(client: Client, stack: Stack, quick: bool) -> list[dict]:
+    """All cells on one stack; returns the rows of `serve`."""
+    rows = []
+    for workload in ("create-run", "search-runs"):
+        load(client, stack, workload, 4, 1)
+    for workload, clients, seconds in cells(quick):
+        stack.drain()
+        with Watch(stack.container) as watch:
+            result = load(client, stack, workload, clients, seconds)
+        rows.append({"workload": workload, "clients": clients, **result, "connections": watch.highest["connections"]})
+        say(
+            f"  {stack.kind:6} {workload:18} c{clients:<3} {result['rps']:8.1f}/s  p50 {result['p50_ms'] or 0:8.1f} ms"
+            f"  p99 {result['p99_ms'] or 0:8.1f} ms  {result['errors']} errors"
+        )
     return rows

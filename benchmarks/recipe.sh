@@ -79,7 +79,7 @@ WorkingDirectory=/var/lib/mlflow
 EnvironmentFile=/etc/mlflow.env
 ExecStart=/opt/mlflow/bin/mlflow server --host 127.0.0.1 --port 5000 --workers 4
 Restart=always
-TimeoutStopSec=15
+TimeoutStopSec=5
 LimitNOFILE=65536
 [Install]
 WantedBy=multi-user.target

@@ -169,12 +169,12 @@ class Stack:
     def authorization(self) -> str:
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
-    def ensure(self) -> float | None:
-        """Deploy it, unless it stands already; returns the seconds from a blank container to the first logged run."""
+    def ensure(self) -> None:
+        """Deploy it, unless it stands already."""
         if (self.folder / "stands").exists() and self.container.exists():
             self.container.start()
-            return None
-        return self.deploy()
+        else:
+            self.deploy()
 
     def destroy(self) -> None:
         self.container.remove()
