@@ -178,7 +178,7 @@ def test_secrets_are_for_root_only(host, path):
 
 
 def test_the_second_server_lives_with_the_first(host, both):
-    """It starts, stops and restarts with it, and comes back when only it was stopped."""
+    """It starts, stops and restarts with it."""
     if not both:
         assert not host.file("/etc/systemd/system/mlflow-fastapi.service").exists
         return
@@ -189,7 +189,8 @@ def test_the_second_server_lives_with_the_first(host, both):
     assert host.run("systemctl stop %s", UNIT).rc == 0
     assert not host.service(second).is_running
     assert host.run("systemctl start %s", UNIT).rc == 0
-    assert host.service(second).is_running
+    # Nobody waits for it: it is wanted, not needed.
+    assert host.run("for i in $(seq 40); do systemctl is-active --quiet %s && exit 0; sleep 0.5; done; exit 1", second).rc == 0
 
 
 def test_service_survives_a_restart(host):
