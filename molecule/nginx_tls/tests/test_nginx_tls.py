@@ -249,7 +249,7 @@ def test_ui_files_are_kept(site):
         assert response.headers.get_all("Cache-Control") == ["private, max-age=31536000, immutable"]
         assert response.getheader("Content-Encoding") == ("gzip" if encoding == "gzip" else None)
         assert len(response.content) < 1000 or encoding == "identity"
-    response, _ = ui_file(site, name, **{"If-None-Match": response.getheader("ETag")})
+    response, _unused = ui_file(site, name, **{"If-None-Match": response.getheader("ETag")})
     assert (response.status, response.getheader("Cache-Control")) == (304, "private, max-age=31536000, immutable")
     assert_login_wanted(site.request("GET", f"/static-files/{name}", {}))
     assert_login_wanted(site.request("GET", f"/static-files/{name}", basic("alice", "wrong")))
@@ -261,7 +261,7 @@ def test_ui_files_without_a_hash_are_asked_for_anew(site):
         response, asked = ui_file(site, name, **{"Accept-Encoding": "gzip"})
         assert (response.status, asked) == (200, times)
         assert response.headers.get_all("Cache-Control") == ["no-cache"]
-    response, _ = ui_file(site, name, **{"If-None-Match": response.getheader("ETag")})
+    response, _unused = ui_file(site, name, **{"If-None-Match": response.getheader("ETag")})
     assert (response.status, response.getheader("Cache-Control")) == (304, "no-cache")
 
 
