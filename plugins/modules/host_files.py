@@ -108,6 +108,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._paths import path_state
 
 DEFAULT_MODES = {"directory": "0755", "file": "0644"}
 
@@ -159,17 +160,6 @@ def parents(path: str) -> list[str]:
     return [str(parent) for parent in pathlib.PurePosixPath(path).parents]
 
 
-def state_of(path: str) -> str:
-    """What is at the path: file, directory, link, absent or other."""
-    if os.path.islink(path):
-        return "link"
-    if not os.path.lexists(path):
-        return "absent"
-    if os.path.isdir(path):
-        return "directory"
-    return "file" if os.path.isfile(path) else "other"
-
-
 class Entry:
     """One path: what is there, what is wanted, and the way between."""
 
@@ -180,7 +170,7 @@ class Entry:
         self.wanted: str = options["state"]
         self.mode: str | None = options["mode"] or DEFAULT_MODES.get(self.wanted)
         self.secret = options["secret_content"] is not None
-        self.found = state_of(self.path)
+        self.found = path_state(self.path)
         self.new: bytes | None = None
         self.old: bytes | None = None
         if self.wanted == "file" and (options["force"] or self.found == "absent"):
@@ -205,7 +195,7 @@ class Entry:
             if states.get(parent, "directory") != "directory":
                 raise HostFilesError(f"{self.path} cannot be below {parent}, whose state is to be {states[parent]}")
             if os.path.lexists(parent) and not os.path.isdir(parent):
-                raise HostFilesError(f"{self.path} cannot be below {parent}, which is a {state_of(parent)}; move it away or choose another path")
+                raise HostFilesError(f"{self.path} cannot be below {parent}, which is a {path_state(parent)}; move it away or choose another path")
         # What earlier tasks of the same run bring is not there in check mode.
         if self.module.check_mode:
             return
@@ -302,7 +292,7 @@ class Entry:
 
 
 def remove(path: str) -> None:
-    found = state_of(path)
+    found = path_state(path)
     if found == "directory":
         shutil.rmtree(path)
     elif found != "absent":

@@ -146,16 +146,15 @@ import pwd
 import re
 import shutil
 import socket
-import stat
 import sys
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._paths import path_state
 
 LISTENING = "0A"  # as /proc/net/tcp has it
 # A name, an IPv4 address, or an IPv6 address in brackets; and a port.
 ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<name>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
-KINDS = ((stat.S_ISLNK, "link"), (stat.S_ISDIR, "directory"), (stat.S_ISREG, "file"))
 
 
 class HostInfoError(Exception):
@@ -271,14 +270,6 @@ def units_of_sockets(module: AnsibleModule) -> dict[str, str]:
         return {}
     _status, out, _err = module.run_command([program, "--no-header", "--oneline", "--listening", "--tcp", "--numeric", "--extended", "--cgroup"])
     return dict(re.findall(r" ino:([0-9]+) .*? cgroup:\S*/([^/\s]+\.service)(?=\s|$)", out))
-
-
-def path_state(path: str) -> str:
-    try:
-        mode = os.lstat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return "absent"
-    return next((kind for test, kind in KINDS if test(mode)), "other")
 
 
 def free_mb(path: str) -> int:
