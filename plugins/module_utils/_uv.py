@@ -17,6 +17,13 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._uv_lock import UV_LO
 
 UV_VERSION = re.search(r"^uv==(\S+)", UV_LOCK, re.MULTILINE).group(1)
 
+# Prints where the pip lies that a Python brings for new environments. It runs as it is; to install it first takes three seconds.
+FIND_PIP = """
+import ensurepip, pathlib, sysconfig
+folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), pathlib.Path(ensurepip.__file__).parent / "_bundled"]
+print([wheel / "pip" for folder in folders if folder for wheel in pathlib.Path(folder).glob("pip-*.whl")][0])
+"""
+
 
 class UvError(Exception):
     """A command failed; the text says which one and why."""
@@ -94,11 +101,13 @@ class UvVenv:
 
     def install_uv(self):
         """Put the pinned uv into its own environment, by the Python's own venv and pip."""
-        self._run(f"make an environment in {self.uv_dir} (does this Python have its venv package?)", [self.python, "-m", "venv", "--clear", self.uv_dir])
+        python = os.path.join(self.uv_dir, "bin", "python")
+        self._run(f"make an environment in {self.uv_dir}", [self.python, "-m", "venv", "--clear", "--without-pip", self.uv_dir])
+        pip = self._run("find this Python's pip (does it have its venv package?)", [python, "-c", FIND_PIP]).splitlines()[0]
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as lock:
             lock.write(UV_LOCK)
             lock.flush()
-            self._run("install uv", [os.path.join(self.uv_dir, "bin", "pip"), "install", "--quiet", "--require-hashes", "-r", lock.name, *self._sources()])
+            self._run("install uv", [python, pip, "install", "--quiet", "--require-hashes", "-r", lock.name, *self._sources()])
 
     def _sync_argv(self, *extra):
         argv = [self.uv, "pip", "sync", "--python", self.venv_python, "--link-mode", "copy", "--compile-bytecode", "--allow-empty-requirements"]

@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,37 @@ print("metric", found.data.metrics["rmse"], "param", found.data.params["alpha"])
 """
     ).stdout
     assert "metric 0.25 param 0.5" in output
+
+
+def test_an_upload_is_passed_on_while_it_arrives_and_leaves_nothing_when_it_breaks_off(client, groups, execute):
+    (app,), (store,) = groups["mlflow_server"], groups["minio"]
+    code = """
+import base64, http.client, os, ssl, time
+host, login = os.environ["MLFLOW_TRACKING_URI"].removeprefix("https://"), os.environ["MLFLOW_TRACKING_USERNAME"] + ":" + os.environ["MLFLOW_TRACKING_PASSWORD"]
+server = http.client.HTTPSConnection(host, context=ssl.create_default_context(cafile="/root/ca.crt"))
+server.putrequest("PUT", "/api/2.0/mlflow-artifacts/artifacts/broken.bin")
+server.putheader("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+server.putheader("Content-Length", str(40 * 2**20))
+server.endheaders(bytes(20 * 2**20))
+time.sleep(10)
+"""
+
+    def parts():
+        return execute(store, "find", "/var/lib/minio/data/.minio.sys/multipart", "-name", "part.*").stdout.split()
+
+    def wait_for(condition):
+        end = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor() as pool:
+        upload = pool.submit(client, code)
+        wait_for(parts)
+        assert execute(app, "ls", "--almost-all", "/var/lib/mlflow/tmp").stdout == ""
+        upload.result()
+    wait_for(lambda: not parts())
+    assert execute(store, "find", "/var/lib/minio/data/mlflow", "-name", "broken.bin").stdout == ""
 
 
 def test_wrong_password_is_refused(client):
