@@ -1,6 +1,7 @@
 """Looks at a stack from inside its container, as root, without asking the database or the server. Prints JSON.
 
-Usage: probe.py        one look
+Usage: probe.py                 one look
+       probe.py memory          only at the memory of MLflow, which takes no more rights than root has in any container
        probe.py watch SECONDS   the highest of each figure, from looks at that distance until its input ends
 """
 
@@ -67,11 +68,15 @@ def backends() -> list[str]:
     return states
 
 
+def memory() -> dict[str, float]:
+    pids = service_processes()
+    return {"processes": len(pids), "pss_mb": round(sum(map(pss, pids)) * 1024 / 1e6, 1)}
+
+
 def look() -> dict[str, float]:
-    pids, states = service_processes(), backends()
+    states = backends()
     return {
-        "processes": len(pids),
-        "pss_mb": round(sum(map(pss, pids)) * 1024 / 1e6, 1),
+        **memory(),
         "connections": len(states),
         "busy_connections": len([state for state in states if state != "idle"]),
         "spooled_mb": round(spooled() / 1e6, 1),
@@ -80,7 +85,7 @@ def look() -> dict[str, float]:
 
 def main() -> None:
     if sys.argv[1:2] != ["watch"]:
-        print(json.dumps(look()))
+        print(json.dumps(memory() if sys.argv[1:] == ["memory"] else look()))
         return
     highest = look()
     while not select.select([sys.stdin], [], [], float(sys.argv[2]))[0]:

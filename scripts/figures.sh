@@ -11,8 +11,4 @@ printf 'site.yml, second run: %d s, %s tasks, %s\n' "$((SECONDS - start))" "$(gr
   "$(grep -o "$DEMO_NAME .*changed=[0-9]*" "$log" | grep -o 'changed=.*')"
 rm -f "$log"
 
-docker exec "$DEMO_NAME" sh -c '
-  pids=$(systemctl show --value --property ControlGroup "mlflow*.service" | grep . |
-    xargs -I{} sh -c "cat /sys/fs/cgroup{}/cgroup.procs 2>/dev/null || cat /sys/fs/cgroup/systemd{}/cgroup.procs")
-  for pid in $pids; do grep ^Pss: /proc/$pid/smaps_rollup; done' |
-  awk '{ total += $2; count++ } END { printf "MLflow service: %d processes, %.0f MB (sum of PSS)\n", count, total / 1024 }'
+printf 'MLflow service: %s\n' "$(docker exec --interactive "$DEMO_NAME" python3 - memory <"$ROOT/benchmarks/probe.py")"

