@@ -87,7 +87,8 @@ def large_file(stack: Stack, size: int) -> list[dict]:
         before = stack.look()
         with Watch(stack.container, 0.5) as watch:
             result = transfer(stack, network, config, amount)
-        row = {"what": f"{size / 1e9:g} GB {what}", **result, "spooled_mb": watch.highest["spooled_mb"]}
+        used = stack.processor_seconds(before)
+        row = {"what": f"{size / 1e9:g} GB {what}", **result, "spooled_mb": watch.highest["spooled_mb"], **used}
         row["growth_mb"] = round(watch.highest["pss_mb"] - before["pss_mb"], 1)
         rows.append(row)
         speed = row.get("error") or f"{row['mb_per_s']} MB/s"

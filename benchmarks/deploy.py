@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from pathlib import Path
 
-from stack import BUILD, HOST_CA, LOGS, MLFLOW_VERSION, ROOT, BenchError, Container, Ours, Recipe, Script, Stack, ansible, docker, run, say
+from stack import BUILD, HOST_CA, LOGS, MLFLOW_VERSION, ROOT, Container, Ours, Recipe, Script, Stack, ansible, docker, say
 
 HOSTS = 10
 # What same_tools.sh takes ready from a machine that site.yml has set up.
@@ -46,7 +45,7 @@ def take_state(container: Container, target: Path) -> None:
     container.call("install", "-d", "-m", "0700", "/root/state")
     container.call("sh", "-c", "umask 077; runuser -u postgres -- psql -qXAt >/root/state/role.sql", text=role)
     container.call("sh", "-c", "cat >/root/state/uv.txt", text=(ROOT / "requirements/uv.txt").read_text())
-    container.call("sh", "-c", f"apt-mark showmanual >/root/state/packages; cd / && tar -czf /root/state.tar.gz {STATE}")
+    container.call("sh", "-c", f"apt-mark showmanual | grep -vx openssh-server >/root/state/packages; cd / && tar -czf /root/state.tar.gz {STATE}")
     docker("cp", f"{container.name}:/root/state.tar.gz", target)
     container.call("rm", "-r", "/root/state", "/root/state.tar.gz")
 
@@ -118,47 +117,12 @@ def install_steps(rounds: int) -> list[dict]:
 
 
 def further_runs(ours: Ours, rounds: int) -> list[dict]:
-    """The site again, and in check mode; by Docker's connection, and the same over ssh."""
+    """The site again, and in check mode."""
     rows = []
-    over_ssh = ssh_inventory(ours)
     for number in range(1, rounds + 1):
-        rows += [
-            {"round": number, "connection": "docker", **timed_play("second run", lambda *argv, log: ours.play(ROOT / "site.yml", *argv, log=log))},
-            {"round": number, "connection": "docker", **timed_play("check run", lambda *argv, log: ours.play(ROOT / "site.yml", "--check", *argv, log=log))},
-            {
-                "round": number,
-                "connection": "ssh",
-                **timed_play("second run over ssh", lambda *argv, log: ansible("ansible-playbook", ROOT / "site.yml", "--inventory", over_ssh, *argv, log=log)),
-            },
-        ]
+        for name, options in (("second run", ()), ("check run", ("--check",))):
+            rows.append({"round": number, **timed_play(name, lambda *argv, log: ours.play(ROOT / "site.yml", *argv, log=log), *options)})
     return rows
-
-
-def ssh_inventory(ours: Ours) -> Path:
-    """Install an ssh server on the machine; returns an inventory that uses it."""
-    key = BUILD / "ssh" / "key"
-    if not key.exists():
-        key.parent.mkdir(parents=True, exist_ok=True)
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
-    call = ours.container.call
-    call("apt-get", "install", "-y", "--no-install-recommends", "openssh-server", env={"DEBIAN_FRONTEND": "noninteractive"})
-    call("sh", "-c", "umask 077; mkdir -p /root/.ssh; cat >/root/.ssh/authorized_keys", text=key.with_suffix(".pub").read_text())
-    call("systemctl", "start", "ssh")
-    inventory = ours.folder / "inventory-ssh"
-    shutil.rmtree(inventory, ignore_errors=True)
-    shutil.copytree(ours.folder / "inventory", inventory)
-    address = docker("container", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", ours.container.name)
-    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
-    login = {
-        "ansible_connection": "ssh",
-        "ansible_host": address,
-        "ansible_user": "root",
-        "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_common_args": options,
-    }
-    # JSON is YAML; this file is the last to be read.
-    (inventory / "group_vars/all/zzz_ssh.yml").write_text(json.dumps(login))
-    return inventory
 
 
 def many_hosts() -> list[dict]:
@@ -196,8 +160,6 @@ def many_hosts() -> list[dict]:
 
 def measure(ours: Ours, recipe: Recipe, rounds: int) -> dict[str, list[dict]]:
     """All of the above; returns the rows by part."""
-    if not shutil.which("ssh-keygen"):
-        raise BenchError("an ssh client is needed on this machine, for the runs over ssh (Debian: openssh-client)")
     rows = {"deploy": first_runs(ours, recipe, rounds), "install": install_steps(rounds)}
     # The playbook is to find what it has left.
     ours.container.call("systemctl", "start", *ours.units())

@@ -44,9 +44,11 @@ def measure(client: Client, stack: Stack, quick: bool) -> list[dict]:
         load(client, stack, workload, 4, 1)
     for workload, clients, seconds in cells(quick):
         stack.drain()
+        before = stack.look()
         with Watch(stack.container) as watch:
             result = load(client, stack, workload, clients, seconds)
-        rows.append({"workload": workload, "clients": clients, **result, "connections": watch.highest["connections"]})
+        used = stack.processor_seconds(before)
+        rows.append({"workload": workload, "clients": clients, **result, "connections": watch.highest["connections"], **used})
         say(
             f"  {stack.kind:6} {workload:18} c{clients:<3} {result['rps']:8.1f}/s  p50 {result['p50_ms'] or 0:8.1f} ms"
             f"  p99 {result['p99_ms'] or 0:8.1f} ms  {result['errors']} errors"

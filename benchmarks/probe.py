@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+PROGRAMS = ("mlflow", "nginx", "postgres", "minio")
 BACKEND = re.compile(r"^postgres: .*\bmlflow mlflow \S+ (?P<state>.*)")
 
 
@@ -73,10 +74,27 @@ def memory() -> dict[str, float]:
     return {"processes": len(pids), "pss_mb": round(sum(map(pss, pids)) * 1024 / 1e6, 1)}
 
 
+def processor_seconds() -> dict[str, float]:
+    """Processor time by program since the machine started, that of children which have ended included."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    service = set(service_processes())
+    total = dict.fromkeys(PROGRAMS, 0.0)
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, fields = (folder / "stat").read_text().partition("(")[2].rpartition(") ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        name = "mlflow" if folder.name in service else name
+        if name in total:
+            total[name] += sum(map(int, fields.split()[11:15])) / ticks
+    return {f"{name}_cpu_s": round(seconds, 2) for name, seconds in total.items()}
+
+
 def look() -> dict[str, float]:
     states = backends()
     return {
         **memory(),
+        **processor_seconds(),
         "connections": len(states),
         "busy_connections": len([state for state in states if state != "idle"]),
         "spooled_mb": round(spooled() / 1e6, 1),

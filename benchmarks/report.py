@@ -84,6 +84,24 @@ def serve(data: dict) -> Iterator[str]:
         "errors recipe",
     ]
     yield from table(head, lines)
+    yield "Processor time of a request, ms, with 16 clients: MLflow / nginx / PostgreSQL\n"
+    programs = ["mlflow", "nginx", "postgres"]
+    yield from table(
+        ["work", "ours", "recipe"],
+        (
+            [work, *processor(where(rows, workload=work, clients=16), lambda row: row["requests"] / 1000, programs)]
+            for work in dict.fromkeys(row["workload"] for row in rows)
+        ),
+    )
+
+
+def processor(rows: list[Row], amount: Callable[[Row], float], programs: list[str]) -> list[str]:
+    """For both stacks, what the programs use for one unit of the amount: the medians over the rounds."""
+    cells = []
+    for stack in ("ours", "recipe"):
+        found = [row for row in where(rows, stack=stack) if amount(row)]
+        cells.append(" / ".join(number(middle([{name: row[f"{name}_cpu_s"] / amount(row)} for row in found], name)) for name in programs))
+    return cells
 
 
 def resources(data: dict) -> Iterator[str]:
@@ -117,6 +135,16 @@ def artifacts(data: dict) -> Iterator[str]:
         lines.append([what, *cells, spread(ratios(some, "mb_per_s", "ours", "recipe")), *spool])
     head = ["what", "ours", "recipe", "ratio", "ours: spooled by nginx / growth of MLflow, MB", "recipe: the same"]
     yield from table(head, lines)
+    yield "Processor time of 1 GB, s: MLflow / nginx / S3 server\n"
+    large = [row for row in rows if "nginx_cpu_s" in row]
+    programs = ["mlflow", "nginx", "minio"]
+    yield from table(
+        ["what", "ours", "recipe"],
+        (
+            [what, *processor(where(large, what=what), lambda row: float(row["what"].split()[0]) if row.get("mb_per_s") else 0, programs)]
+            for what in dict.fromkeys(row["what"] for row in large)
+        ),
+    )
 
 
 def deploy(data: dict) -> Iterator[str]:
@@ -129,7 +157,7 @@ def deploy(data: dict) -> Iterator[str]:
     for other in ("same tools", "recipe"):
         if where(rows, stack=other):
             lines.append([f"ratio site.yml / {other}", spread(ratios(rows, "seconds", "ours", other))])
-    for row in data.get("further_runs", [])[:3]:
+    for row in data.get("further_runs", [])[:2]:
         some = where(data["further_runs"], name=row["name"])
         lines.append([f"{row['name']} ({row['tasks']} tasks, {max(each['changed'] for each in some)} changed)", spread([each["seconds"] for each in some])])
     if "install" in data:

@@ -117,6 +117,23 @@ class Container:
         flags = [flag for name in env or {} for flag in ("--env", name)]
         return docker("exec", "--interactive", *flags, self.name, *argv, env=env, **options)
 
+    @property
+    def address(self) -> str:
+        return docker("container", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name)
+
+    def take_ssh(self) -> Path:
+        """Install and start an ssh server, which machines have before they are set up; returns the file with root's private key."""
+        key = BUILD / "ssh" / "key"
+        if not shutil.which("ssh-keygen"):
+            raise BenchError("an ssh client is needed on this machine (Debian: openssh-client)")
+        if not key.exists():
+            key.parent.mkdir(parents=True, exist_ok=True)
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        self.call("apt-get", "install", "-y", "--no-install-recommends", "openssh-server", env={"DEBIAN_FRONTEND": "noninteractive"})
+        self.call("sh", "-c", "umask 077; mkdir -p /root/.ssh; cat >/root/.ssh/authorized_keys", text=key.with_suffix(".pub").read_text())
+        self.call("systemctl", "start", "ssh")
+        return key
+
     def remove(self) -> None:
         docker("rm", "--force", "--volumes", self.name)
 
@@ -230,6 +247,11 @@ class Stack:
     def look(self) -> dict[str, float]:
         return json.loads(self.container.call("python3", "/bench/probe.py"))
 
+    def processor_seconds(self, before: dict[str, float]) -> dict[str, float]:
+        """What the programs have used since that look."""
+        after = self.look()
+        return {name: round(value - before[name], 2) for name, value in after.items() if name.endswith("_cpu_s")}
+
     def drain(self) -> None:
         """Until the database has no work for MLflow: what an overload left behind is not part of the next measurement."""
         for _look in range(90):
@@ -255,6 +277,15 @@ class Ours(Stack):
         )
         access = dict(word.split("=", 1) for word in shlex.split((self.folder / "access.env").read_text(), comments=True))
         self.password = access["MLFLOW_TRACKING_PASSWORD"]
+        login = {
+            "ansible_connection": "ssh",
+            "ansible_host": self.container.address,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self.container.take_ssh()),
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+        }
+        # JSON is YAML; this file is the last to be read.
+        (inventory / "group_vars/all/zzz_ssh.yml").write_text(json.dumps(login))
 
     def install(self) -> None:
         self.play(ROOT / "site.yml", log=self.log)
