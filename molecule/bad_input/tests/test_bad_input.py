@@ -86,6 +86,7 @@ CASES = [
         {**database(), "mlflow_server_pool_size": 500},
         r"max_connections.*mlflow_server_pool_size|mlflow_server_pool_size.*max_connections",
     ),
+    ("mlflow_server", "no worker", {"mlflow_server_fastapi_workers": 0}, r"mlflow_server_fastapi_workers.*at least 1"),
     ("mlflow_server", "version without lock", {"mlflow_server_version": "3.5.0"}, r"no lock.*mlflow_server_unlocked"),
     ("mlflow_server", "shared without secrets", {**database(), **SHARED}, r"mlflow_server_flask_secret_key"),
     ("mlflow_server", "SQLite with two hosts", SHARED, r"SQLite serves one host"),
