@@ -128,12 +128,12 @@ def test_units_are_sandboxed(groups, execute, group, unit):
 
 
 def test_server_memory(groups, execute):
-    """Both servers with the default settings."""
+    """Both servers with the default settings, after use: less than a third of what four workers of `mlflow server` with jobs take."""
     (host,) = groups["mlflow_server"]
     found = json.loads(execute(host, "python3", "-", "memory", stdin=PROBE.read_text()).stdout)
     print(f"MLflow: {found}")
     assert found["processes"] == 4
-    assert 100 < found["pss_mb"] <= 680
+    assert 100 < found["pss_mb"] <= 720
 
 
 def test_every_route_answers_as_at_a_plain_server(groups, execute, secrets):
