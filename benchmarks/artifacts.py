@@ -99,5 +99,5 @@ def large_file(stack: Stack, size: int) -> list[dict]:
 
 
 def measure(client: Client, stack: Stack, quick: bool) -> list[dict]:
-    """Small and large files on one stack; returns the rows of `artifacts`."""
-    return small_files(client, stack) + large_file(stack, 512_000_000 if quick else 5_000_000_000)
+    """Small and large files on one stack, or with `quick` only one that is not so large; returns the rows of `artifacts`."""
+    return large_file(stack, 512_000_000) if quick else small_files(client, stack) + large_file(stack, 5_000_000_000)

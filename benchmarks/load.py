@@ -20,7 +20,7 @@ def cells(quick: bool) -> Iterator[tuple[str, int, int]]:
             narrow = workload in ("create-run", "log-batch-10")
             if (workload, clients) == OVERLOAD or (quick and clients != 16 and not (narrow and clients == 1)):
                 continue
-            yield workload, clients, 3 if quick else 10
+            yield workload, clients, 2 if quick else 10
     yield (*OVERLOAD, 8 if quick else 40)
 
 
