@@ -25,7 +25,7 @@ with_environment() {
   shift
   cat >/run/bench.py
   {
-    printf '[Service]\nType=oneshot\nEnvironment=PYTHONPATH=/collections\nExecStart=%s /run/bench.py\n' "$python"
+    printf '[Service]\nType=oneshot\nExecStart=/usr/bin/env PYTHONPATH=/collections %s /run/bench.py\n' "$python"
     printf 'EnvironmentFile=%s\n' "$@"
   } >/run/systemd/system/bench.service
   systemctl daemon-reload
