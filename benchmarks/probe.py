@@ -81,7 +81,7 @@ def processor_seconds() -> dict[str, float]:
     total = dict.fromkeys(PROGRAMS, 0.0)
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            name, _, fields = (folder / "stat").read_text().partition("(")[2].rpartition(") ")
+            name, _bracket, fields = (folder / "stat").read_text().partition("(")[2].rpartition(") ")
         except (FileNotFoundError, ProcessLookupError):
             continue
         name = "mlflow" if folder.name in service else name
