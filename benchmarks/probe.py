@@ -69,15 +69,13 @@ def backends() -> list[str]:
     return states
 
 
-def memory() -> dict[str, float]:
-    pids = service_processes()
+def memory(pids: list[str]) -> dict[str, float]:
     return {"processes": len(pids), "pss_mb": round(sum(map(pss, pids)) * 1024 / 1e6, 1)}
 
 
-def processor_seconds() -> dict[str, float]:
+def processor_seconds(service: list[str]) -> dict[str, float]:
     """Processor time by program since the machine started, that of children which have ended included."""
     ticks = os.sysconf("SC_CLK_TCK")
-    service = set(service_processes())
     total = dict.fromkeys(PROGRAMS, 0.0)
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -91,10 +89,10 @@ def processor_seconds() -> dict[str, float]:
 
 
 def look() -> dict[str, float]:
-    states = backends()
+    pids, states = service_processes(), backends()
     return {
-        **memory(),
-        **processor_seconds(),
+        **memory(pids),
+        **processor_seconds(pids),
         "connections": len(states),
         "busy_connections": len([state for state in states if state != "idle"]),
         "spooled_mb": round(spooled() / 1e6, 1),
@@ -103,7 +101,7 @@ def look() -> dict[str, float]:
 
 def main() -> None:
     if sys.argv[1:2] != ["watch"]:
-        print(json.dumps(memory() if sys.argv[1:] == ["memory"] else look()))
+        print(json.dumps(memory(service_processes()) if sys.argv[1:] == ["memory"] else look()))
         return
     highest = look()
     while not select.select([sys.stdin], [], [], float(sys.argv[2]))[0]:
