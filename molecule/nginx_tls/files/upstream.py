@@ -54,13 +54,18 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/uploads/"):
             with lock:
                 return self.answer(uploads.get(self.path.rpartition("/")[2], {}))
+        if self.path.endswith("?echo"):
+            return self.echo()
         if self.path.endswith("/3.0/mlflow/server-info"):
             return self.answer({"store_type": "SqlStore", "multipart_uploads_enabled": True, "multipart_downloads_enabled": True})
         if self.path.startswith("/gateway/stream"):
             return self.stream()
         if "/static-files/" in self.path:
             return self.ui_file()
-        return self.answer({"server": sys.argv[2], "path": self.path, "headers": dict(self.headers.items())})
+        return self.echo()
+
+    def echo(self):
+        self.answer({"server": sys.argv[2], "path": self.path, "headers": dict(self.headers.items())})
 
     def ui_file(self):
         """With the headers of MLflow, which are the same for every name. The content tells how often it was asked for."""

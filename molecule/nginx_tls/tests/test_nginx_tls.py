@@ -150,6 +150,50 @@ def test_servers_behind_see_the_public_name_and_no_login(site):
     assert "authorization" not in headers
 
 
+ADDRESSES = "X-Forwarded-For X-Real-IP X-Client-IP X-Cluster-Client-IP True-Client-IP"
+NAMES = "X-Forwarded-Host X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Proto X-Forwarded-Scheme X-Forwarded-Server X-Original-Host X-Script-Name"
+LOGINS = """X-Forwarded-User X-Forwarded-Email X-Forwarded-Groups X-Forwarded-Preferred-Username X-Forwarded-Access-Token Remote-User X-Remote-User
+X-Auth-Request-User X-Auth-Request-Email X-Auth-Request-Groups X-Auth-Request-Preferred-Username X-Auth-Request-Access-Token X-Webauth-User"""
+REQUESTS = "Forwarded Proxy X-Original-URL X-Original-URI X-Rewrite-URL X-HTTP-Method-Override X-HTTP-Method X-Method-Override"
+SPOOFED = dict.fromkeys(f"{ADDRESSES} {NAMES} {LOGINS} {REQUESTS}".split(), "127.0.0.66") | {"X_Forwarded_For": "127.0.0.66"}
+# One of each location.
+PLACES = ["/", ARTIFACT + "x", "/static-files/main.c2f5f8d4.js", "/static-files/manifest.json", "/api/3.0/mlflow/server-info", "/gateway/x", "/v1/traces"]
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_servers_behind_hear_nothing_that_the_client_says_of_itself(site, path):
+    headers = {name.lower(): value for name, value in site.json(f"{path}?echo", {**ALICE, **SPOOFED})["headers"].items()}
+    assert "127.0.0.66" not in str(headers)
+    assert headers["x-forwarded-for"] == headers["x-real-ip"]
+    assert headers["x-forwarded-host"] == headers["host"] == (NAME if site.port == 443 else f"{NAME}:{site.port}")
+    assert (headers["x-forwarded-port"], headers["x-forwarded-proto"]) == (str(site.port), "https")
+
+
+@pytest.mark.parametrize("name", [NAME.upper(), f"{NAME}:12345", f"{NAME}."])
+def test_servers_behind_hear_one_spelling_of_the_name(site, name):
+    assert site.json("/", {**ALICE, "Host": name})["headers"]["Host"] == (NAME if site.port == 443 else f"{NAME}:{site.port}")
+
+
+@pytest.mark.parametrize("name", ["localhost:80@{}", "{}:80@localhost", "{}:x", "{}:443:443", "{}:", "user@{}", "{}, localhost", "{}/x", "x{}", "{}x"])
+def test_wrong_spelling_of_the_name_is_refused(site, name):
+    headers = {**ALICE, "Host": name.format(NAME)}
+    assert site.request("GET", "/", headers).status in (400, 403)
+    connection = http.client.HTTPConnection(site.address, 80, timeout=10)
+    connection.request("GET", "/", headers=headers)
+    assert connection.getresponse().status in (400, 403)
+
+
+@pytest.mark.parametrize(
+    "path", ["assistant", "assistant/", "assistant/config", "%61ssistant/providers", "x/../assistant/x", "/assistant/x", "assistant%2fx", "assistant/x?y"]
+)
+def test_the_assistant_is_refused(site, path):
+    for method in ("GET", "POST"):
+        response = site.request(method, f"/ajax-api/3.0/mlflow/{path}")
+        assert response.status == 403
+        assert b"nginx_tls_assistant_enabled" in response.content
+    assert site.request("GET", "/ajax-api/3.0/mlflow/assistants").status == 200
+
+
 def test_route_goes_to_its_own_server(site):
     # Where there is no route, the only server behind is the same one.
     assert site.json("/v1/traces/x")["server"] == "unix"
