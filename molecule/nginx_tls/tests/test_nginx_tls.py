@@ -183,6 +183,34 @@ def test_wrong_spelling_of_the_name_is_refused(site, name):
     assert connection.getresponse().status in (400, 403)
 
 
+FOREIGN = [
+    "http://localhost:3000",
+    "http://127.0.0.1",
+    "http://[::1]:8080",
+    f"http://{NAME}",
+    f"https://{NAME}:1",
+    f"https://{NAME}.evil.com",
+    "https://x",
+    "null",
+]
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_pages_of_other_sites_change_nothing(site, path):
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        for origin in FOREIGN:
+            assert site.request(method, path, {**ALICE, "Origin": origin}).status == 403
+    own = f"https://{NAME}" if site.port == 443 else f"https://{NAME}:{site.port}"
+    assert site.request("POST", path, {**ALICE, "Origin": own}).status == 200
+    assert site.request("POST", path).status == 200
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_servers_behind_give_pages_of_other_sites_nothing(site, path):
+    """They answer an origin that they know of with the permission to read."""
+    assert "Origin" not in site.json(f"{path}?echo", {**ALICE, "Origin": "http://localhost:3000"})["headers"]
+
+
 @pytest.mark.parametrize(
     "path", ["assistant", "assistant/", "assistant/config", "%61ssistant/providers", "x/../assistant/x", "/assistant/x", "assistant%2fx", "assistant/x?y"]
 )
