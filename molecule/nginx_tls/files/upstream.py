@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.echo()
 
     def echo(self):
-        self.answer({"server": sys.argv[2], "path": self.path, "headers": dict(self.headers.items())})
+        self.answer({"server": sys.argv[2], "path": self.path, "headers": dict(self.headers.items())}, Cache_Control="max-age=1")
 
     def ui_file(self):
         """With the headers of MLflow, which are the same for every name. The content tells how often it was asked for."""

@@ -289,11 +289,18 @@ def test_streamed_answers_are_not_buffered(site):
     assert time.time() - first > 1
 
 
+POLICY = "base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'; script-src 'self'; worker-src 'self' blob:"
+
+
 def assert_security_headers(response):
     assert response.headers.get_all("Strict-Transport-Security") == ["max-age=63072000"]
     assert response.headers.get_all("X-Content-Type-Options") == ["nosniff"]
     assert response.headers.get_all("X-Frame-Options") == ["SAMEORIGIN"]
-    assert response.headers.get_all("Content-Security-Policy") == ["frame-ancestors 'self'"]
+    assert response.headers.get_all("Content-Security-Policy") == [POLICY]
+    assert response.headers.get_all("Cross-Origin-Opener-Policy") == ["same-origin"]
+    (permissions,) = response.headers.get_all("Permissions-Policy")
+    assert "camera=()" in permissions
+    assert "microphone=()" in permissions
     assert response.getheader("Server") == "nginx"
 
 
@@ -302,6 +309,31 @@ def test_security_headers_are_on_every_answer(site, path, headers, status):
     response = site.request("GET", path, headers)
     assert response.status == status
     assert_security_headers(response)
+
+
+ANSWERS = [
+    "/api/2.0/mlflow/runs/get",
+    "/ajax-api/2.0/mlflow/x",
+    "/graphql",
+    "/v1/traces",
+    ARTIFACT + "x",
+    "/get-artifact?path=x",
+    "/api/3.0/mlflow/server-info",
+]
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+def test_answers_of_the_api_are_kept_nowhere(site, path):
+    for headers, status in ((ALICE, 200), ({}, 401), ({**ALICE, "Origin": "http://localhost"}, 403)):
+        response = site.request("POST" if status == 403 else "GET", path, headers)
+        assert response.status == status
+        assert response.headers.get_all("Cache-Control") == ["no-store"]
+        assert_security_headers(response)
+
+
+def test_the_page_of_the_ui_keeps_its_own_word_on_caches(site):
+    assert site.request("GET", "/").headers.get_all("Cache-Control") == ["max-age=1"]
+    assert site.request("GET", "/", {}).headers.get_all("Cache-Control") is None
 
 
 def ui_file(site, name, **headers):
