@@ -86,6 +86,23 @@ def run_python(host, body, *arguments):
     return result.stdout
 
 
+HEADS = """
+size = 32 * 1024 - 64
+for target in ([SOCKET, SOCKET.replace("mlflow/", "mlflow-fastapi/", 1)] if os.path.exists(SOCKET) else [("127.0.0.1", 5000)]):
+    server = socket.socket(socket.AF_UNIX if isinstance(target, str) else socket.AF_INET)
+    server.settimeout(30)
+    server.connect(target)
+    head = ["GET /health?x=".ljust(size, "x") + " HTTP/1.1", "Host: localhost", *(f"X-{i}: ".ljust(size, "x") for i in range(3)), *(f"Y-{i}: y" for i in range(200))]
+    server.sendall("\\r\\n".join([*head, "", ""]).encode())
+    print(server.recv(65536).split()[1].decode())
+"""
+
+
+def test_heads_of_requests_may_be_as_large_as_nginx_lets_them(host, both):
+    """A request line and three headers of nearly 32 kB, and two hundred more headers."""
+    assert run_python(host, HEADS).split() == (["200", "200"] if both else ["200"])
+
+
 def main_pid(host):
     return host.check_output("systemctl show --property MainPID --value %s", UNIT)
 
