@@ -92,7 +92,8 @@ for target in ([SOCKET, SOCKET.replace("mlflow/", "mlflow-fastapi/", 1)] if os.p
     server = socket.socket(socket.AF_UNIX if isinstance(target, str) else socket.AF_INET)
     server.settimeout(30)
     server.connect(target)
-    head = ["GET /health?x=".ljust(size, "x") + " HTTP/1.1", "Host: localhost", *(f"X-{i}: ".ljust(size, "x") for i in range(3)), *(f"Y-{i}: y" for i in range(200))]
+    head = ["GET /health?x=".ljust(size, "x") + " HTTP/1.1", "Host: localhost", *(f"X-{i}: ".ljust(size, "x") for i in range(3))]
+    head += [f"Y-{i}: y" for i in range(200)]
     server.sendall("\\r\\n".join([*head, "", ""]).encode())
     print(server.recv(65536).split()[1].decode())
 """

@@ -5,11 +5,16 @@ MLflow finds this one by its entry point, and uses what it adds where FastAPI se
 """
 
 import asyncio
+import collections
+import io
 import posixpath
-import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 from boto3.s3.transfer import TransferConfig
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
 try:
@@ -21,34 +26,114 @@ except ImportError:  # MLflow < 3.15
 PART_SIZE = 8 * 1024 * 1024
 CONFIG = TransferConfig(multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE, max_concurrency=2)
 CONFIG.max_in_memory_upload_chunks = 2
-# Uploads of more than one part take a thread each, as long as their clients need. Further ones wait.
+# A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
 THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="s3-upload")
+# Of all uploads together so many parts have a place in memory, besides beginnings of parts.
+MAX_PLACES = 32
+BEGINNING = 256 * 1024
+# Seconds that a client may take for a part when others wait for its place.
+PATIENCE = 30
 
 
 class Body:
-    """What comes in on an event loop, to be read in a thread. Ends with an error where the client does, so that nothing incomplete is stored."""
+    """What comes in from a client. Ends with an error where the client does, so that nothing incomplete is stored."""
+
+    places = 0  # taken in memory, by all bodies
+    filling: ClassVar[dict["Body", float]] = {}  # which of them wait for their clients in such a place, and since when
 
     def __init__(self, chunks):
         self._chunks = chunks.__aiter__()
-        self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
+        self._places = 0
+        self._task = asyncio.current_task()
+        self._too_slow = False
         self.complete = False
 
-    async def fill(self, size):
-        while not self.complete and len(self._buffer) < size:
+    def __len__(self):
+        return len(self._buffer)
+
+    async def fill(self):
+        """Wait for the next part, or for the end."""
+        try:
+            await self._read(BEGINNING)
+            if not self.complete:
+                await self._take_place()
+                await self._read(PART_SIZE)
+        except asyncio.CancelledError:
+            if not self._too_slow:
+                raise
+            raise MlflowException("The upload was too slow while others waited. Try again.", error_code=TEMPORARILY_UNAVAILABLE) from None
+        finally:
+            Body.filling.pop(self, None)
+
+    def take(self):
+        part = bytes(self._buffer[:PART_SIZE])
+        del self._buffer[:PART_SIZE]
+        return part
+
+    def leave_place(self, _sent=None):
+        if self._places:
+            self._places -= 1
+            Body.places -= 1
+
+    def close(self):
+        while self._places:
+            self.leave_place()
+
+    async def _read(self, size):
+        while not self.complete and len(self) < size:
             try:
                 self._buffer += await self._chunks.__anext__()
             except StopAsyncIteration:
                 self.complete = True
 
-    async def _take(self, size):
-        await self.fill(size)
-        part = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return part
+    async def _take_place(self):
+        while Body.places >= MAX_PLACES:
+            slowest = min(Body.filling, key=Body.filling.get, default=None)
+            if slowest is not None and time.monotonic() - Body.filling[slowest] > PATIENCE:
+                slowest._give_way()
+            await asyncio.sleep(0.1)
+        Body.places += 1
+        self._places += 1
+        Body.filling[self] = time.monotonic()
 
-    def read(self, size=sys.maxsize):
-        return asyncio.run_coroutine_threadsafe(self._take(size), self._loop).result()
+    def _give_way(self):
+        del Body.filling[self]
+        self._too_slow = True
+        self._task.cancel()
+
+
+class Multipart:
+    """Takes the place of boto3's client where MLflow uploads a file: that begins an upload, whose parts come later."""
+
+    def __init__(self, client):
+        self._client = client
+        self._arguments = {}
+
+    def upload_file(self, Filename, ExtraArgs, **place):
+        self._arguments = {**place, **ExtraArgs}
+        if self._client.meta.config.request_checksum_calculation == "when_supported":
+            self._arguments.setdefault("ChecksumAlgorithm", "CRC32")
+        self._arguments["UploadId"] = self._call("create_multipart_upload")["UploadId"]
+
+    def _members(self, method):
+        return self._client.meta.service_model.operation_model(self._client.meta.method_to_api_mapping[method]).input_shape.members
+
+    def _call(self, method, **arguments):
+        """With what was said at the beginning, as far as this call knows it."""
+        known = {key: value for key, value in self._arguments.items() if key in self._members(method)}
+        return getattr(self._client, method)(**known, **arguments)
+
+    def send(self, number, part):
+        answer = self._call("upload_part", PartNumber=number, Body=part)
+        wanted = self._members("complete_multipart_upload")["MultipartUpload"].members["Parts"].member.members
+        return {"PartNumber": number, **{key: value for key, value in answer.items() if key in wanted}}
+
+    def complete(self, parts):
+        self._call("complete_multipart_upload", MultipartUpload={"Parts": parts})
+
+    def abort(self):
+        self._call("abort_multipart_upload")
 
 
 class Client:
@@ -70,7 +155,38 @@ class StreamingS3ArtifactRepository(S3ArtifactRepository, StreamUploadMixin):
 
     async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
         body = Body(chunks)
-        # A small file needs no thread until it is there.
-        await body.fill(PART_SIZE)
-        executor = None if body.complete else THREADS
-        await asyncio.get_running_loop().run_in_executor(executor, self.log_artifact_from_stream, body, artifact_file_name, artifact_path)
+        try:
+            await body.fill()
+            send = self._send_whole if body.complete else self._send_in_parts
+            await send(body, artifact_file_name, artifact_path)
+        finally:
+            body.close()
+
+    async def _send_whole(self, body, artifact_file_name, artifact_path):
+        stream = io.BytesIO(body.take())
+        await asyncio.get_running_loop().run_in_executor(None, self.log_artifact_from_stream, stream, artifact_file_name, artifact_path)
+
+    async def _send_in_parts(self, body, artifact_file_name, artifact_path):
+        """Two of them at once, while further ones come in."""
+
+        def run(function, *arguments):
+            return asyncio.get_running_loop().run_in_executor(THREADS, function, *arguments)
+
+        bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
+        name = posixpath.basename(artifact_file_name)
+        upload = Multipart(self._get_s3_client())
+        await run(self._upload_file, upload, name, bucket, posixpath.join(root, artifact_path or "", name))
+        under_way, sent = collections.deque(), []
+        try:
+            while body:
+                under_way.append(run(upload.send, len(sent) + len(under_way) + 1, body.take()))
+                under_way[-1].add_done_callback(body.leave_place)
+                if len(under_way) == 2:
+                    sent.append(await under_way.popleft())
+                await body.fill()
+            sent += [await future for future in under_way]
+            await run(upload.complete, sent)
+        except BaseException:
+            await asyncio.gather(*under_way, return_exceptions=True)
+            await run(upload.abort)
+            raise
