@@ -104,6 +104,7 @@ services:
   description:
     - For each of O(services) whether it is C(loaded) (known to systemd), C(active) and C(enabled), its C(main_pid) (0 without one),
       and the number of its user as C(uid) (null where systemd does not tell).
+    - Enabled is what starts at boot, by a link of its own, by a generator or by an alias.
   returned: success
   type: dict
   sample: {nginx.service: {loaded: true, active: true, enabled: true, main_pid: 812, uid: null}}
@@ -152,6 +153,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._paths import path_state
 
+# systemd's words for a unit that something wants when the machine starts. Generators make links in /run at each boot, as for the clusters of PostgreSQL.
+# A static unit may be wanted by another one, or by none.
+STARTS_AT_BOOT = ("enabled", "enabled-runtime", "alias", "generated")
 LISTENING = "0A"  # as /proc/net/tcp has it
 # A name, an IPv4 address, or an IPv6 address in brackets; and a port.
 ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<name>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
@@ -211,7 +215,7 @@ def services(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, t.A
         found[name] = {
             "loaded": values["LoadState"] == "loaded",
             "active": values["ActiveState"] in ("active", "reloading"),
-            "enabled": values["UnitFileState"] == "enabled",
+            "enabled": values["UnitFileState"] in STARTS_AT_BOOT,
             "main_pid": int(values.get("MainPID", 0)),
             "uid": int(uid) if uid.isdigit() else None,
         }

@@ -147,6 +147,25 @@ def test_settings_are_in_force(host):
     assert ask(host, "SELECT count(*) FROM pg_file_settings WHERE error IS NOT NULL") == "0"
 
 
+def shown_certificate(host, port):
+    """In PEM, as a client gets it."""
+    return host.check_output("openssl s_client -starttls postgres -connect 127.0.0.1:%s </dev/null 2>/dev/null | openssl x509", str(port))
+
+
+@pytest.mark.parametrize(("cluster", "port", "connections"), [("main", 5432, "40"), ("shop", 5434, "50")])
+def test_what_is_written_is_what_runs(host, cluster, port, connections):
+    """After a failed run, and for a cluster that ran before the role came."""
+    assert shown_certificate(host, port) == host.check_output("openssl x509 -in /etc/postgresql/tls/%s/server.crt", cluster)
+    assert host.check_output(f"cd /; runuser -u postgres -- psql -p {port} -qAtc 'SHOW max_connections'") == connections
+    state = "SELECT count(*) FROM pg_settings WHERE pending_restart UNION ALL SELECT extract(epoch FROM pg_conf_load_time())"
+    waiting, loaded = host.check_output(f"cd /; runuser -u postgres -- psql -p {port} -qAtc %s", state).splitlines()
+    changed = host.check_output(
+        f"stat --format=%Z /etc/postgresql/tls/{cluster}/* /etc/postgresql/*/{cluster}/conf.d/50-mlops.conf /etc/postgresql/*/{cluster}/pg_hba.conf"
+    )
+    assert waiting == "0"
+    assert max(int(moment) for moment in changed.split()) <= float(loaded)
+
+
 def test_data_outlives_an_uninstall(host):
     assert ask(host, "SELECT answer FROM kept", "mlflow") == "42"
 
