@@ -15,7 +15,13 @@ import re
 import secrets
 import time
 
-from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_db_agent, _mlflow_db_backup, _mlflow_db_connection, _mlflow_uri
+from ansible_collections.mlops.mlflow.plugins.module_utils import (
+    _mlflow_db_agent,
+    _mlflow_db_backup,
+    _mlflow_db_connection,
+    _mlflow_secrets,
+    _mlflow_uri,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DRIVERS, MlflowDbError, Uri, build_uri
 
 MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/db/migrations/versions"}
@@ -33,7 +39,7 @@ for name, text in request.pop("programs"):
 sys.modules[name].run(request)
 """
 # In the order in which they import each other.
-PROGRAMS = (_mlflow_uri, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_agent)
+PROGRAMS = (_mlflow_uri, _mlflow_secrets, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_agent)
 
 # What errors say, in the words of the servers and drivers.
 REFUSED = re.compile(
@@ -153,9 +159,12 @@ class Database:
             raise MlflowDbError(f"There is no MLflow in the Python {self.python}")
         return output.strip()
 
-    def info(self, upgrade=False, backup_dir=None, rehearsal=False):
-        """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir and a rehearsal if these are given."""
-        found = self._ask("inspect", head=self.migrations.head, upgrade=upgrade, backup_dir=backup_dir, rehearsal=rehearsal)
+    def info(self, upgrade=False, backup_dir=None, rehearsal=False, keys=None):
+        """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir and a rehearsal if these are given.
+
+        keys, named as in the environment of a server, are tried on the secrets that are stored.
+        """
+        found = self._ask("inspect", head=self.migrations.head, upgrade=upgrade, backup_dir=backup_dir, rehearsal=rehearsal, keys=keys)
         state, revision = state_of(found, self.migrations)
         info = {
             "state": state,
@@ -163,7 +172,7 @@ class Database:
             "head_revision": self.migrations.head,
             "pending": self.migrations.pending(revision) if state in ("empty", "behind") else [],
             "mlflow_version": self.mlflow_version,
-            **{key: found[key] for key in ("dialect", "server_version", "max_connections")},
+            **{key: found[key] for key in ("dialect", "server_version", "max_connections", "secrets")},
         }
         if upgrade:
             self._refuse_unknown(info, found)

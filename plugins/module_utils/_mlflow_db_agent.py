@@ -23,6 +23,7 @@ import time
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_secrets import stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 
 # One upgrader at a time in one database, whatever host it runs on. The number only has to be ours and constant.
@@ -110,9 +111,13 @@ def create_for_owner(path):
     os.close(handle)
 
 
+def read_tables(connection):
+    return {row[0] for row in connection.rows(TABLES[connection.kind])}
+
+
 def read_revisions(connection, component):
     """The revisions, how many tables there are, and whether MLflow's are among them."""
-    tables = {row[0] for row in connection.rows(TABLES[connection.kind])}
+    tables = read_tables(connection)
     revisions = []
     for version_table in VERSION_TABLES[component]:
         if version_table in tables:
@@ -140,7 +145,8 @@ def inspect(request):
     """What is there. With upgrade=true also why an upgrade cannot be, before anything is changed."""
     uri = Uri(request["uri"])
     if uri.kind == "sqlite" and not os.path.exists(uri.database):
-        return {"dialect": "sqlite", "server_version": None, "max_connections": None, "revisions": [], "tables": 0, "mlflow": False, "objection": None}
+        nothing = dict.fromkeys(("server_version", "max_connections", "objection", "secrets"))
+        return {"dialect": "sqlite", "revisions": [], "tables": 0, "mlflow": False, **nothing}
     with Connection(request["uri"]) as connection:
         limit = MAX_CONNECTIONS.get(connection.kind)
         found = {
@@ -149,7 +155,10 @@ def inspect(request):
             "max_connections": int(connection.value(limit)) if limit else None,
             **read_revisions(connection, request["component"]),
             "objection": None,
+            "secrets": None,
         }
+        if request["keys"] is not None and found["mlflow"]:
+            found["secrets"] = stored_secrets(connection, read_tables(connection), request["keys"])
         if request["upgrade"] and found["revisions"] != [request["head"]]:
             try:
                 check_right(connection)
