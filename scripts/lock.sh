@@ -48,6 +48,7 @@ lock_uv() {
 
 timed "requirements/dev.txt" compile requirements/dev.txt 3.11 requirements/dev.in
 timed "requirements/uv.txt" lock_uv
+timed "requirements/go.txt" compile requirements/go.txt 3.11 requirements/go.in
 timed "roles/minio/files/tools-requirements.txt" compile roles/minio/files/tools-requirements.txt 3.9 requirements/minio-tools.in
 timed "benchmarks/requirements.txt" compile benchmarks/requirements.txt 3.11 requirements/bench.in
 for name in mlflow-2.22.5 s3; do

