@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 uploads: dict[str, dict] = {}
 visits: collections.Counter[str] = collections.Counter()
+sending: set[int] = set()
 lock = threading.Lock()
 
 
@@ -62,6 +63,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.stream()
         if "/static-files/" in self.path:
             return self.ui_file()
+        if self.path == "/sending":
+            return self.answer(len(sending))
+        if "get-artifact" in self.path:
+            return self.file()
         return self.echo()
 
     def echo(self):
@@ -75,6 +80,14 @@ class Handler(BaseHTTPRequestHandler):
         status = 404 if "missing" in self.path else 304 if '"1"' in self.headers.get("If-None-Match", "") else 200
         content = b"" if status == 304 else f"{visits[self.path]} ".encode() + b"x" * 10000
         self.answer(content, "text/javascript; charset=utf-8", status, **headers)
+
+    def file(self):
+        """Of 30 MB. `/sending` tells how many of them are under way."""
+        sending.add(id(self))
+        try:
+            self.answer(bytes(30 << 20), "application/octet-stream")
+        finally:
+            sending.remove(id(self))
 
     def stream(self):
         self.send_response(200)

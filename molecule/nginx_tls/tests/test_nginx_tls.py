@@ -7,6 +7,7 @@ import gzip
 import http.client
 import json
 import os
+import resource
 import secrets
 import socket
 import ssl
@@ -287,6 +288,69 @@ def test_streamed_answers_are_not_buffered(site):
     response.readline()
     assert response.readline() == b"data: 1\n"
     assert time.time() - first > 1
+
+
+def test_slow_readers_and_writers_do_not_reach_the_servers_behind(site):
+    """Clients that ask for a file and do not read it, and ones that begin a body and do not end it."""
+    clients = [site.connect() for _ in range(40)]
+    try:
+        for client in clients[:30]:
+            client.request("GET", "/get-artifact?path=model.bin", headers={**ALICE, "Accept-Encoding": "identity"})
+        wait_until(lambda: site.json("/sending") == 0)
+        for i, client in enumerate(clients[30:]):
+            client.putrequest("POST", f"/api/2.0/{('mlflow-artifacts/mpu/create', 'mlflow/runs/log-inputs', 'mlflow/upload-artifact')[i % 3]}/half-{i}")
+            client.putheader("Content-Length", "1000")
+            client.putheader("Authorization", ALICE["Authorization"])
+            client.endheaders(b"{")
+        time.sleep(0.5)
+        assert [site.json(f"/uploads/half-{i}") for i in range(10)] == [{}] * 10
+        # Every file is whole: nginx has it.
+        assert len(clients[0].getresponse().read()) == 30 << 20
+        # The first host has the limit of the role, which nobody meets; the other one of 30.
+        wait_until(lambda: site.json("/sending") == 0)
+        clients[0].request("GET", "/get-artifact?path=model.bin", headers=ALICE)
+        assert site.request("GET", "/get-artifact?path=model.bin").status == (200 if site.port == 443 else 429)
+        assert site.request("GET", "/").status == 200
+    finally:
+        for client in clients:
+            client.close()
+
+
+def wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_half_sent_requests_do_not_fill_nginx(site):
+    """More of them than a worker has connections by the package's configuration. None is kept for long."""
+    workers = len(site.host.check_output("pgrep -P $(systemctl show -P MainPID nginx)").split())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    begun = [socket.create_connection((site.address, port), 10) for port in (site.port, 80) for _ in range(400 * workers)]
+    try:
+        assert site.request("GET", "/").status == 200
+        for connection in (begun[0], begun[-1]):
+            connection.settimeout(20)
+            assert connection.recv(1) == b""
+    finally:
+        for connection in begun:
+            connection.close()
+
+
+def test_bodies_have_the_size_that_their_route_needs(site):
+    body = b"x" * (200 << 10)
+    for path in ("2.0/mlflow/runs/search", "2.0/mlflow/model-versions/search", "3.0/mlflow/traces/search", "2.0mlflow/experiments/search-datasets"):
+        assert site.request("POST", f"/api/{path}", body=body).status == 413, path
+    assert site.request("POST", "/graphql", body=body).status == 413
+    for path in (
+        "2.0/mlflow/runs/log-inputs",
+        "2.0/mlflow/runs/log-model",
+        "3.0/mlflow/datasets/d-1/records",
+        "3.0/mlflow/traces",
+        "2.0/mlflow/runs/log-batch",
+    ):
+        assert site.request("POST", f"/api/{path}", body=body).status == 200, path
 
 
 POLICY = "base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'; script-src 'self'; worker-src 'self' blob:"
