@@ -67,6 +67,20 @@ def test_certificate_is_checked(peer, address, ca):
     assert "does not match host name" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["DNS:localhost", "IP:127.0.0.1", "DNS:bank.example.com", "IP:10.9.8.7", "IP:::1"])
+def test_the_own_ca_signs_for_its_names_alone(host, name):
+    """Whoever has the CA's key cannot stand in for anybody else."""
+    command = (
+        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x -addext subjectAltName=%s"
+        " | openssl x509 -req -CA ca.crt -CAkey ca.key -copy_extensions copy -days 1 -out /root/forged.crt && openssl verify -CAfile ca.crt /root/forged.crt"
+    )
+    result = host.run(f"cd /etc/postgresql/tls/main; {command}", name)
+    if name in ("DNS:localhost", "IP:127.0.0.1"):
+        assert result.rc == 0, result.stderr
+    else:
+        assert "permitted subtree violation" in result.stderr
+
+
 @pytest.mark.parametrize("where", ["peer", "self"])
 def test_plain_login_is_refused(host, peer, address, where):
     result = psql({"peer": peer, "self": host}[where], f"host={address} user=mlflow dbname=mlflow sslmode=disable")
