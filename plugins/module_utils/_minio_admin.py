@@ -12,6 +12,7 @@ import json
 import re
 import ssl
 import traceback
+import types
 from urllib.parse import urlsplit
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _policy
@@ -21,6 +22,7 @@ try:
     import urllib3
     from minio import MinioAdmin
     from minio.credentials import StaticProvider
+    from minio.crypto import decrypt
     from minio.error import MinioAdminException
 
     # Older releases take a policy only as a file.
@@ -102,6 +104,7 @@ class Admin:
             raise MinioError("login_user may hold printable ASCII characters only, because it is sent in a header")
         self.endpoint_url = endpoint_url
         self.login_user = login_user
+        self._password = login_password
         self._options = {"endpoint": url.netloc, "secure": url.scheme == "https", "region": region}
         pool_options = {"ssl_context": _tls_context(validate_certs, ca_file)} if url.scheme == "https" else {}
         self._pool = urllib3.PoolManager(
@@ -118,7 +121,7 @@ class Admin:
         except ValueError as exc:
             raise MinioError(f"Failed to set up the connection to {self.endpoint_url}: {exc}") from exc
 
-    def _call(self, action, method, *args, **kwargs):
+    def _call(self, action, method, /, *args, **kwargs):
         try:
             return method(*args, **kwargs)
         except MinioAdminException as exc:
@@ -238,6 +241,30 @@ class Admin:
     def remove_user(self, access_key):
         self._call(f"remove the user {access_key}", self._client.user_remove, access_key)
 
+    def derived_keys(self, access_key):
+        """What the user has made of its key: {kind: names} of its service accounts and of its temporary keys. Kinds without any are left out.
+
+        The server does not tell the temporary keys of a user that is disabled.
+        """
+        accounts = self._read(f"list the service accounts of the user {access_key}", self._client.list_service_account, access_key)
+        action = f"list the temporary keys of the user {access_key}"
+        query = {"listType": "sts-only", "users": access_key}
+        answer = self._call_unnamed(action, "GET", "list-access-keys-bulk", query, preload_content=False)
+        keys = self._read(action, decrypt, answer, self._password).get(access_key) or {}
+        found = {"service_accounts": accounts.get("accounts"), "temporary_keys": keys.get("stsKeys")}
+        return {kind: sorted(key["accessKey"] for key in keys) for kind, keys in found.items() if keys}
+
+    def remove_derived_keys(self, access_key):
+        for service_account in self.derived_keys(access_key).get("service_accounts", []):
+            self._call(f"remove the service account {service_account}", self._client.delete_service_account, service_account)
+        query = {"user": access_key, "fullRevoke": "true"}
+        self._call_unnamed(f"revoke the temporary keys of the user {access_key}", "POST", "revoke-tokens/builtin", query)
+
+    def _call_unnamed(self, action, method, command, query, **options):
+        """A call that the library has no name for."""
+        command = types.SimpleNamespace(value=command)
+        return self._call(action, self._client._url_open, method=method, command=command, query_params=query, **options)
+
     def group(self, name):
         """The group's status, members and policies, None where there is no such group."""
         try:
@@ -328,8 +355,8 @@ def _check_policies_exist(admin, holder, names):
         raise MinioError(f"{holder} cannot have policies that do not exist: {', '.join(unknown)}", unknown_policies=unknown)
 
 
-def ensure_policy(admin, name, policy=None, state="present", check_mode=False):
-    """Bring one policy to what is wanted; returns it as it was and as it is."""
+def ensure_policy(admin, name, policy=None, bucket=None, state="present", check_mode=False):
+    """Bring one policy to what is wanted, or to one for a bucket; returns it as it was and as it is."""
     check_name("policy", name)
     if state == "absent":
         before = _policy.canonical(admin.policy(name))
@@ -343,7 +370,7 @@ def ensure_policy(admin, name, policy=None, state="present", check_mode=False):
             if not check_mode:
                 admin.remove_policy(name)
         return before, {}
-    after = _policy.canonical(policy)
+    after = _policy.canonical(policy if bucket is None else _policy.for_bucket(bucket))
     if not after:
         raise MinioError(f"The policy {name} is empty: use state=absent to remove it")
     _check_policy(name, after)
@@ -366,7 +393,10 @@ def ensure_user(admin, access_key, secret_key=None, policies=None, enabled=None,
     if state == "absent":
         if current:
             _check_not_oneself(admin, access_key)
+            before.update(admin.derived_keys(access_key))
             if not check_mode:
+                # The server keeps temporary keys, and they would serve again for a new user of that name.
+                admin.remove_derived_keys(access_key)
                 admin.remove_user(access_key)
         return before, {}
 
@@ -403,10 +433,21 @@ def ensure_user(admin, access_key, secret_key=None, policies=None, enabled=None,
             before["key_pair"] = "not as given" if is_enabled else "unknown"
     if before != after:
         _check_not_oneself(admin, access_key)
+    if write_secret and current:
+        # They need the old secret no more, and would outlive it.
+        derived_keys = admin.derived_keys(access_key)
+        before.update(derived_keys)
+        after.update({key: [] for key in derived_keys})
 
     if not check_mode:
+        if write_secret and current:
+            # Before the secret, so that a run that breaks off here does it again.
+            admin.remove_derived_keys(access_key)
         if write_secret:
             admin.put_user(access_key, secret_key)
+        if write_secret and current:
+            # What the old secret has made meanwhile.
+            admin.remove_derived_keys(access_key)
         elif wanted["enabled"] and not is_enabled:
             admin.enable_user(access_key, True)
         if new_policies:

@@ -12,6 +12,8 @@ import ipaddress
 import json
 import re
 
+from ansible_collections.mlops.mlflow.plugins.module_utils import _bucket_name
+
 _SETS = ("Action", "NotAction", "Resource", "NotResource")
 _ROOT_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root")
 
@@ -116,3 +118,28 @@ def canonical(policy):
         statements[meaning] = min(statement, statements.get(meaning, statement), key=lambda item: item.get("Sid", ""))
     result["Statement"] = [statements[key] for key in sorted(statements)]
     return result
+
+
+def for_bucket(bucket):
+    """Who has this policy may use the objects of one bucket, and what is deleted can be brought back where the bucket keeps versions.
+
+    MinIO takes the right to delete for a right to delete versions. It also lets each user make further keys of its own, which outlive a new
+    secret, and change its own secret. All of that ends only when it is denied in so many words.
+    """
+    problem = _bucket_name.forbidden(bucket)
+    if problem:
+        raise PolicyError(problem)
+    objects = f"arn:aws:s3:::{bucket}/*"
+    bucket_actions = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+    object_actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+    # What tools that copy buckets ask for.
+    object_actions += ["s3:GetObjectAttributes", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": bucket_actions, "Resource": [f"arn:aws:s3:::{bucket}"]},
+            {"Effect": "Allow", "Action": object_actions, "Resource": [objects]},
+            {"Effect": "Deny", "Action": ["s3:DeleteObjectVersion"], "Resource": [objects]},
+            {"Effect": "Deny", "Action": ["admin:*"]},
+        ],
+    }

@@ -29,8 +29,14 @@ options:
     choices: [present, absent]
     default: present
   policy:
-    description: The policy, as a dictionary or as JSON text, with C(Version) V(2012-10-17). Needed with O(state=present).
+    description: The policy, as a dictionary or as JSON text, with C(Version) V(2012-10-17). This or O(bucket) is needed with O(state=present).
     type: json
+  bucket:
+    description:
+      - In place of O(policy), the bucket whose objects the holder may list, read, write, tag and delete, and nothing else.
+      - Old versions cannot be deleted, so that a bucket with versioning can be brought back to what it was.
+      - The holder can make no service accounts, which would outlive a new secret, and cannot change its own secret.
+    type: str
 seealso:
   - module: mlops.mlflow.minio_group
   - module: mlops.mlflow.minio_policy_info
@@ -53,6 +59,14 @@ EXAMPLES = r"""
         - Effect: Allow
           Action: s3:GetObject
           Resource: arn:aws:s3:::models/*
+
+- name: Let MLflow use its bucket
+  mlops.mlflow.minio_policy:
+    endpoint_url: https://s3.example.com:9000
+    login_user: admin
+    login_password: "{{ s3_admin_password }}"
+    name: mlflow
+    bucket: mlflow
 """
 
 RETURN = r"""
@@ -90,8 +104,10 @@ def main() -> t.NoReturn:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "policy": {"type": "json"},
+            "bucket": {"type": "str"},
         },
-        required_if=[("state", "present", ["policy"])],
+        mutually_exclusive=[("policy", "bucket")],
+        required_if=[("state", "present", ["policy", "bucket"], True)],
         supports_check_mode=True,
     )
     before, after = run(module, ensure_policy, check_mode=module.check_mode)

@@ -13,8 +13,10 @@ description:
   - Creates, changes and removes users, and keeps the list of their policies exact, through the admin API of the server.
   - The server does not tell a user's secret. Whether it is the wanted one is found out by using it. That is not possible
     for a user that is disabled and stays so, whose secret is left as it is. One that gets enabled gets the secret anew.
+  - A user can make service accounts and temporary keys of its key, unless a policy denies it. They serve on their own, so a new secret
+    and the end of the user end them too. The diff names them. As long as a user is disabled, the server refuses them.
   - An option that is not given is not touched.
-  - The server's root user, service accounts and the users of an LDAP directory are not managed here.
+  - The server's root user and the users of an LDAP directory are not managed here, nor single service accounts.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
 extends_documentation_fragment:
@@ -120,7 +122,7 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     before, after = run(module, ensure_user, check_mode=module.check_mode)
-    user = {key: value for key, value in after.items() if key != "key_pair"}
+    user = {key: value for key, value in after.items() if key in ("access_key", "enabled", "policies", "groups")}
     module.exit_json(changed=before != after, user=user, diff={"before": before, "after": after})
 
 

@@ -65,6 +65,19 @@ def test_limited_key_uploads_in_parts(call):
     assert call(LIMITED, finish) == ["parts"]
 
 
+def test_limited_key_does_what_tools_that_copy_do(call):
+    tags = "{'TagSet': [{'Key': 'k', 'Value': 'v'}]}"
+    answers = call(
+        LIMITED,
+        "c.put_object(Bucket='mlflow', Key='tagged', Body=b'1', Tagging='a=b')['ResponseMetadata']['HTTPStatusCode']",
+        "c.get_object_tagging(Bucket='mlflow', Key='tagged')['TagSet'][0]['Value']",
+        f"c.put_object_tagging(Bucket='mlflow', Key='tagged', Tagging={tags})['ResponseMetadata']['HTTPStatusCode']",
+        "c.delete_object_tagging(Bucket='mlflow', Key='tagged')['ResponseMetadata']['HTTPStatusCode']",
+        "c.get_object_attributes(Bucket='mlflow', Key='tagged', ObjectAttributes=['ObjectSize'])['ObjectSize']",
+    )
+    assert answers == [200, "b", 200, 204, 1]
+
+
 def test_versions_are_kept_and_safe_from_the_limited_key(call):
     put = "c.put_object(Bucket='mlflow', Key='kept', Body=b{!r}).get('ETag')"
     call(LIMITED, put.format("old"), put.format("new"))
@@ -88,6 +101,9 @@ def test_limited_key_is_refused_everything_else(call):
         "a.user_add('intruder', 'intruder-secret')",
         "a.policy_info('mlflow')",
         "a.policy_set('consoleAdmin', user='mlflow')",
+        # Keys that outlive a new secret, and another secret for itself.
+        "a.add_service_account(access_key='intruder', secret_key='intruder-secret')",
+        "a.user_add('mlflow', 'intruder-secret')",
     ]
     assert dict(zip(codes, call(LIMITED, *codes))) == dict.fromkeys(codes, "AccessDenied")
 

@@ -31,6 +31,7 @@ class Server:
         self.accounts = copy.deepcopy(users or {})
         self.teams = copy.deepcopy(groups or {})
         self.documents = {name: copy.deepcopy(POLICY) for name in ("p", "q", "readonly", *policies)}
+        self.derived = {}
         self.writes = 0
 
     def policy(self, name):
@@ -92,6 +93,13 @@ class Server:
         assert kind == "group" or self.accounts[name]["enabled"], "the server refuses this"
         self.writes += 1
         {"user": self.accounts, "group": self.teams}[kind][name]["policies"] = policies
+
+    def derived_keys(self, access_key):
+        return copy.deepcopy(self.derived.get(access_key, {}))
+
+    def remove_derived_keys(self, access_key):
+        self.writes += access_key in self.derived
+        self.derived.pop(access_key, None)
 
     def remove_user(self, access_key):
         self.writes += 1
@@ -206,6 +214,38 @@ def test_diff_tells_that_the_secret_changes_but_not_the_secret(now, key_pair):
     before, after = ensure_user(Server({"user": now}), "user", secret_key="other-secret", enabled=True)
     assert (before["key_pair"], after["key_pair"]) == (key_pair, "as given")
     assert "secret" not in str([before, after])
+
+
+DERIVED = {"service_accounts": ["robot", "robot-2"], "temporary_keys": ["for-a-year"]}
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted"),
+    [(USER, {"secret_key": "other-secret"}), (OFF, {"secret_key": "other-secret", "enabled": True}), (USER, {"state": "absent"})],
+)
+def test_keys_made_of_a_key_end_with_its_secret(now, wanted):
+    server = Server({"user": now})
+    server.derived = {"user": DERIVED, "alice": DERIVED}
+    before, after = converges(server, ensure_user, "user", **wanted)
+    assert {key: before[key] for key in DERIVED} == DERIVED
+    assert [after.get(key) for key in DERIVED] == ([[], []] if after else [None, None])
+    assert server.derived == {"alice": DERIVED}
+
+
+@pytest.mark.parametrize("wanted", [{"secret_key": "right-secret"}, {"policies": ["q"]}, {"enabled": False}])
+def test_keys_made_of_a_key_stay_with_its_secret(wanted):
+    server = Server({"user": USER})
+    server.derived = {"user": DERIVED}
+    ensure_user(server, "user", **wanted)
+    assert server.derived == {"user": DERIVED}
+
+
+def test_what_the_old_secret_makes_meanwhile_ends_too():
+    server = Server({"user": USER})
+    put_user = server.put_user
+    server.put_user = lambda *args: (server.derived.update(user=DERIVED), put_user(*args))
+    ensure_user(server, "user", secret_key="other-secret")
+    assert server.derived == {}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError, canonical, parse
+from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError, canonical, for_bucket, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -255,3 +255,16 @@ def test_every_difference_is_seen(data, meaning):
 def test_names_alone_do_not_make_two_statements():
     one, two = policy(Sid="one")["Statement"][0], policy(Sid="two")["Statement"][0]
     assert canonical({"Statement": [one, two]}) == canonical({"Statement": [two, one]}) == canonical({"Statement": [one]})
+
+
+def test_policy_for_a_bucket_is_about_that_bucket_and_denies_what_outlives_a_secret():
+    statements = for_bucket("models")["Statement"]
+    assert {arn for one in statements for arn in one.get("Resource", [])} == {"arn:aws:s3:::models", "arn:aws:s3:::models/*"}
+    denied = [one for one in statements if one["Effect"] == "Deny"]
+    assert [one["Action"] for one in denied] == [["s3:DeleteObjectVersion"], ["admin:*"]]
+
+
+@pytest.mark.parametrize("bucket", ["", "*", "models/*", "${aws:username}"])
+def test_policy_for_what_is_no_bucket_is_refused(bucket):
+    with pytest.raises(PolicyError, match="S3 forbids"):
+        for_bucket(bucket)
