@@ -11,14 +11,13 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
-import ipaddress
 import json
 import os
 import re
 import traceback
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
-from ansible_collections.mlops.mlflow.plugins.module_utils import _policy
+from ansible_collections.mlops.mlflow.plugins.module_utils import _bucket_name, _policy
 
 try:
     import boto3
@@ -87,26 +86,9 @@ def s3_argument_spec():
 
 
 def check_bucket_name(name):
-    """Refuse what S3 forbids, in words that say which rule it is."""
-    problem = None
-    if not 3 <= len(name) <= 63:
-        problem = "it must have 3 to 63 characters"
-    elif not re.fullmatch(r"[a-z0-9.-]+", name):
-        problem = "it may hold only lower case letters, digits, dots and hyphens"
-    elif not re.fullmatch(r"[a-z0-9].*[a-z0-9]", name):
-        problem = "it must begin and end with a letter or digit"
-    elif re.search(r"\.\.|\.-|-\.", name):
-        problem = "a dot must stand between letters or digits"
-    elif name.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or name.endswith(("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")):
-        problem = "this prefix or suffix is reserved"
-    else:
-        try:
-            ipaddress.IPv4Address(name)
-            problem = "it must not look like an IP address"
-        except ValueError:
-            pass
+    problem = _bucket_name.forbidden(name)
     if problem:
-        raise S3Error(f"S3 forbids the bucket name {name!r}: {problem}")
+        raise S3Error(problem)
 
 
 def _session(access_key=None, secret_key=None, session_token=None, profile=None, region=None, **_):
@@ -387,6 +369,11 @@ class Bucket:
                 raise
             return [{"Key": item["Key"]} for item in self.call(action, "list_objects_v2", MaxKeys=limit).get("Contents", [])]
 
+    def delete_objects(self, found):
+        answer = self.call("delete the objects of", "delete_objects", Delete={"Objects": found, "Quiet": True})
+        for error in answer.get("Errors", []):
+            raise S3Error(f"Failed to delete the object {error['Key']} of bucket {self.name}: {error.get('Message')} ({error.get('Code')})")
+
     def is_empty(self):
         return not self._objects(limit=1)
 
@@ -396,9 +383,7 @@ class Bucket:
         while found:
             if found == done:
                 raise S3Error(f"Failed to delete the objects of bucket {self.name}: the server says that they are gone, and lists them all the same")
-            answer = self.call("delete the objects of", "delete_objects", Delete={"Objects": found, "Quiet": True})
-            for error in answer.get("Errors", []):
-                raise S3Error(f"Failed to delete the object {error['Key']} of bucket {self.name}: {error.get('Message')} ({error.get('Code')})")
+            self.delete_objects(found)
             found, done = self._objects(), found
         for upload in self.call("list the uploads to", "list_multipart_uploads").get("Uploads", []):
             self.call("abort the uploads to", "abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
@@ -615,3 +600,39 @@ def describe(bucket, gather):
     if not bucket.exists():
         return {}
     return {"name": bucket.name, "region": bucket.region or bucket.client.meta.region_name, **{name: bucket.read(name) for name in gather}}
+
+
+def parse_time(text):
+    """A point in time, from a text of ISO 8601; one without a zone is UTC."""
+    try:
+        # Before Python 3.11, Z is no zone.
+        time = datetime.datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+    except ValueError as exc:
+        raise S3Error(f"deleted_since must be a time such as 2026-05-01T14:00:00Z, not {text!r}") from exc
+    return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+
+
+def undelete(bucket, prefix="", deleted_since=None, check_mode=False):
+    """Bring back the objects below *prefix* that were deleted, since a time or ever; returns their names.
+
+    A deleted object is one whose newest version is a mark that says so. Without its marks it is what it was.
+    """
+    since = parse_time(deleted_since) if deleted_since else None
+    markers, versioned, deleted = {}, set(), set()
+    place = {}
+    while True:
+        page = bucket.call("list the objects of", "list_object_versions", Prefix=prefix, **place)
+        versioned.update(item["Key"] for item in page.get("Versions", []))
+        for item in page.get("DeleteMarkers", []):
+            markers.setdefault(item["Key"], []).append({"Key": item["Key"], "VersionId": item["VersionId"]})
+            if item["IsLatest"] and (since is None or item["LastModified"] >= since):
+                deleted.add(item["Key"])
+        if not page["IsTruncated"]:
+            break
+        place = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
+    names = sorted(deleted & versioned)
+    if not check_mode:
+        remove = [marker for name in names for marker in markers[name]]
+        for start in range(0, len(remove), 1000):
+            bucket.delete_objects(remove[start : start + 1000])
+    return names

@@ -113,7 +113,7 @@ def test_examples_run(play):
             }
         },
     ]
-    names = ["s3_bucket", "s3_bucket_info", *(f"minio_{noun}{twin}" for noun in ("policy", "user", "group") for twin in ("", "_info"))]
+    names = ["s3_bucket", "s3_bucket_info", "s3_undelete", *(f"minio_{noun}{twin}" for noun in ("policy", "user", "group") for twin in ("", "_info"))]
     examples = {name: example_of(MODULES / f"{name}.py") for name in names}
     assert sorted(names) == sorted(path.stem for path in MODULES.glob("*.py") if path.stem.startswith(("s3_", "minio_")))
     variables = {"root": ROOT["login_password"], "s3_admin_password": "admin {{ % } password", "mlflow_s3_secret_key": "key of {{ % } mlflow"}

@@ -264,3 +264,57 @@ def test_old_server_gets_the_checksum_that_it_asks_for():
         server.shutdown()
     # It asks once; from then on the checksum comes unasked.
     assert server.asked == [False, True, True]
+
+
+class Versions:
+    """Answers in pages of two entries, as S3 does: names in order, of one name the newest first."""
+
+    def __init__(self, *entries):
+        self.entries = [
+            {"Key": key, "VersionId": str(number), "kind": kind, "LastModified": datetime.datetime(2026, 1, day, tzinfo=datetime.timezone.utc)}
+            for number, (key, kind, day) in enumerate(entries)
+        ]
+        self.removed = []
+
+    def call(self, action, method, Prefix, KeyMarker="", VersionIdMarker=""):
+        assert method == "list_object_versions"
+        found = [entry for entry in self.entries if entry["Key"].startswith(Prefix)]
+        for number, entry in enumerate(found):
+            entry["IsLatest"] = number == 0 or found[number - 1]["Key"] != entry["Key"]
+        start = next((number + 1 for number, entry in enumerate(found) if (entry["Key"], entry["VersionId"]) == (KeyMarker, VersionIdMarker)), 0)
+        page = found[start : start + 2]
+        answer = {kind: [entry for entry in page if entry["kind"] == kind] for kind in ("Versions", "DeleteMarkers")}
+        more = start + 2 < len(found)
+        return {**answer, "IsTruncated": more, **({"NextKeyMarker": page[-1]["Key"], "NextVersionIdMarker": page[-1]["VersionId"]} if more else {})}
+
+    def delete_objects(self, found):
+        self.removed += [(one["Key"], one["VersionId"]) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "since", "names", "removed"),
+    [
+        ("", None, ["a/1", "b/1"], [("a/1", "0"), ("a/1", "1"), ("a/1", "3"), ("b/1", "7")]),
+        ("", "2026-01-05T00:00:00Z", ["a/1"], [("a/1", "0"), ("a/1", "1"), ("a/1", "3")]),
+        ("", "2026-01-05T01:00:00+02:00", ["a/1"], [("a/1", "0"), ("a/1", "1"), ("a/1", "3")]),
+        ("b/", "2026-01-01", ["b/1"], [("b/1", "7")]),
+        ("c/", None, [], []),
+    ],
+)
+def test_deleted_objects_come_back(prefix, since, names, removed):
+    bucket = Versions(
+        *(("a/1", kind, day) for kind, day in (("DeleteMarkers", 6), ("DeleteMarkers", 5), ("Versions", 4), ("DeleteMarkers", 3), ("Versions", 2))),
+        # Never there as a whole, and there again after it was deleted.
+        ("a/2", "DeleteMarkers", 6),
+        ("b/0", "Versions", 3),
+        ("b/1", "DeleteMarkers", 2),
+        ("b/1", "Versions", 1),
+    )
+    assert (_s3.undelete(bucket, prefix, since, check_mode=True), bucket.removed) == (names, [])
+    assert _s3.undelete(bucket, prefix, since) == names
+    assert sorted(bucket.removed) == removed
+
+
+def test_what_is_no_time_is_refused():
+    with pytest.raises(_s3.S3Error, match="deleted_since must be"):
+        _s3.undelete(Versions(), deleted_since="yesterday")
