@@ -20,7 +20,7 @@ with requests.Session() as http:
     http.trust_env = False
     http.verify = os.environ["MLFLOW_TRACKING_SERVER_CERT_PATH"]
     while True:
-        answer = http.get(f"{url}/api/2.0/mlflow/experiments/get?experiment_id=0", auth=login, timeout=10)
+        answer = http.get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", auth=login, timeout=10)
         if answer.ok:
             break
         if time.monotonic() > end:

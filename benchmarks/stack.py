@@ -369,7 +369,7 @@ class Client:
     def wait_for(self, stack: Stack) -> None:
         """Until a stack answers with something from its database."""
         curl = 'printf "header = \\"Authorization: %s\\"" "$AUTHORIZATION" | curl --silent --show-error --fail --insecure --config - '
-        path = "/api/2.0/mlflow/experiments/get?experiment_id=0"
+        path = "/api/2.0/mlflow/experiments/search?max_results=1"
         self.container.wait(curl + stack.url + path, stack.kind, env={"AUTHORIZATION": stack.authorization})
 
 

@@ -62,7 +62,7 @@ print(json.dumps({"artifacts": run.info.artifact_uri}))
 STATUS = """
 host, _, port = uri.removeprefix("http://").partition(":")
 connection = http.client.HTTPConnection(host, int(port), timeout=30)
-connection.request("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Host": sys.argv[1]})
+connection.request("GET", "/api/2.0/mlflow/experiments/search?max_results=1", headers={"Host": sys.argv[1]})
 print(connection.getresponse().status)
 """
 
@@ -121,6 +121,27 @@ def test_host_names(host, socket, name, status):
     if not socket and name.startswith("mlflow"):
         status = 403
     assert run_python(host, STATUS, name).strip() == str(status)
+
+
+def test_nothing_needs_the_first_experiment(host, socket):
+    """`mlflow gc` may remove it."""
+    if socket:
+        pytest.skip("the smoke test speaks no unix socket")
+    remove = """
+import mlflow, os
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+store = SqlAlchemyStore("sqlite:////var/lib/mlflow/db/mlflow.db", "/tmp")
+if "0" in [experiment.experiment_id for experiment in store.search_experiments()]:
+    store.delete_experiment("0")
+store._hard_delete_experiment("0")
+mlflow.set_tracking_uri(uri)
+assert "0" not in [experiment.experiment_id for experiment in mlflow.search_experiments(view_type=3)]
+"""
+    run_python(host, remove)
+    done = host.ansible(
+        "mlops.mlflow.mlflow_smoke_test", "tracking_uri=http://127.0.0.1:5000", check=False, become=True, extra_vars={"ansible_python_interpreter": PYTHON}
+    )
+    assert "seconds" in done, done
 
 
 def test_only_the_sockets_are_there(host, socket):

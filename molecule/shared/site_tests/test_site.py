@@ -14,7 +14,7 @@ REQUEST = """
 import os, requests
 url = os.environ["MLFLOW_TRACKING_URI"]
 login = (os.environ["MLFLOW_TRACKING_USERNAME"].encode(), os.environ["MLFLOW_TRACKING_PASSWORD"].encode())
-api = url + "/api/2.0/mlflow/experiments/get?experiment_id=0"
+api = url + "/api/2.0/mlflow/experiments/search?max_results=1"
 options = dict(verify="/root/ca.crt", timeout=30, allow_redirects=False)
 """
 
