@@ -29,15 +29,25 @@ class UvError(Exception):
     """A command failed; the text says which one and why."""
 
 
-def _environment(ca_file, cache_dir):
-    """What is added to the environment of every command."""
+def _environment(ca_file, cache_dir, index_url):
+    """What is added to the environment of every command. An address may hold a login, and arguments are for all to see."""
     # Only what the options say counts, not a configuration that lies on the machine.
     env = {"UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     if ca_file:
         env.update(SSL_CERT_FILE=ca_file, PIP_CERT=ca_file)
+    if index_url:
+        env.update(UV_DEFAULT_INDEX=index_url, PIP_INDEX_URL=index_url)
     if cache_dir:
         env["UV_CACHE_DIR"] = cache_dir
     return env
+
+
+def _private_file(path):
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
 
 
 class UvVenv:
@@ -63,22 +73,26 @@ class UvVenv:
         self.python = python
         self.uv_dir = uv_dir
         self.require_hashes = require_hashes
-        self.index_url = index_url
         self.find_links = find_links
         self.offline = offline
-        self.env = _environment(ca_file, cache_dir)
+        self.cache_dir = cache_dir
+        self.env = _environment(ca_file, cache_dir, index_url)
+        self.logins = [re.sub("^.*//|@.*$", "", address) for address in (index_url, find_links) if address and "@" in address]
 
     def _run(self, what, argv):
         """Run a command by run_command(argv, environ_update=...) -> (status, output, errors), as AnsibleModule has it."""
         status, output, errors = self.run_command(argv, environ_update=self.env)
         if status:
-            raise UvError(f"Failed to {what} (exit status {status}): {(errors or output).strip()}")
+            raise UvError(f"Failed to {what} (exit status {status}): {self._without_logins((errors or output).strip())}")
         return output + errors
+
+    def _without_logins(self, text):
+        for login in self.logins:
+            text = text.replace(login, "********")
+        return text
 
     def _sources(self):
         argv = []
-        if self.index_url:
-            argv += ["--index-url", self.index_url]
         if self.offline:
             argv += ["--no-index"]
         if self.find_links:
@@ -117,6 +131,15 @@ class UvVenv:
             argv.append("--offline")
         return [*argv, *self._sources(), *extra, *self.requirements]
 
+    def close_locks(self):
+        """uv makes its locks for everybody, so that any user can hold one and keep root waiting. It leaves those alone that are there."""
+        # The lock of a cache may be shared on purpose.
+        if self.cache_dir and not os.path.exists(os.path.join(self.cache_dir, ".lock")):
+            os.makedirs(self.cache_dir, exist_ok=True)
+            _private_file(os.path.join(self.cache_dir, ".lock"))
+        os.makedirs(self.path, exist_ok=True)
+        _private_file(os.path.join(self.path, ".lock"))
+
     def pending(self):
         """The lines in which uv says what it would install and remove."""
         output = self._run("compare the environment with its requirements", self._sync_argv("--dry-run"))
@@ -125,6 +148,7 @@ class UvVenv:
     def create(self):
         """Make the environment in full, or leave nothing."""
         try:
+            self.close_locks()
             self._run("create the environment", [self.uv, "venv", "--python", self.python, "--allow-existing", self.path])
             self.sync()
         except UvError:

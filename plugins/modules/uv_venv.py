@@ -49,7 +49,7 @@ options:
     description: PEM bundle of the certificate authorities to trust for downloads. Without it, the trust of Python and C(uv) counts.
     type: path
   index_url:
-    description: Address of the package index to use instead of PyPI.
+    description: Address of the package index to use instead of PyPI. It reaches C(uv) and pip by their environment, so that it may hold a login.
     type: str
   find_links:
     description: Folder or page with packages to use besides the index.
@@ -101,6 +101,8 @@ def ensure_present(venv: UvVenv, check_mode: bool) -> tuple[bool, list[str]]:
         if not venv.exists():
             venv.create()
             return True, []
+    if not check_mode:
+        venv.close_locks()
     packages = venv.pending()
     if packages and not check_mode:
         venv.sync()
@@ -117,7 +119,7 @@ def main() -> t.NoReturn:
             "python": {"type": "str", "default": "python3"},
             "uv_dir": {"type": "path"},
             "ca_file": {"type": "path"},
-            "index_url": {"type": "str"},
+            "index_url": {"type": "str", "no_log": True},
             "find_links": {"type": "str"},
             "offline": {"type": "bool", "default": False},
             "cache_dir": {"type": "path"},

@@ -216,6 +216,10 @@ def test_secrets_are_for_root_only(host, path):
     assert host.file(path).mode == 0o600
 
 
+def test_no_user_can_hold_the_lock_of_the_installation(host):
+    assert host.file("/opt/mlflow/current/.lock").mode == 0o600
+
+
 def test_the_second_server_lives_with_the_first(host, both):
     """It starts, stops and restarts with it."""
     if not both:

@@ -35,7 +35,6 @@ def test_pending_lists_what_uv_would_change(tmp_path):
     ("options", "words"),
     [
         ({}, ["--require-hashes"]),
-        ({"index_url": "https://mirror/simple"}, ["--index-url", "https://mirror/simple"]),
         ({"offline": True, "find_links": "/wheels"}, ["--offline", "--no-index", "--find-links", "/wheels"]),
     ],
 )
@@ -43,6 +42,28 @@ def test_options_reach_uv(tmp_path, options, words):
     run = Recorder((0, "", ""))
     make(run, tmp_path, **options).sync()
     assert set(words) <= set(run.calls[0][0])
+
+
+def test_the_index_is_in_the_environment_alone(tmp_path):
+    index = "https://me:s3cret@mirror/simple"
+    run = Recorder((2, "", f"cannot reach {index}"))
+    with pytest.raises(UvError, match=r"cannot reach https://\*+@mirror/simple"):
+        make(run, tmp_path, index_url=index).sync()
+    argv, env = run.calls[0]
+    assert "s3cret" not in " ".join(argv)
+    assert (env["UV_DEFAULT_INDEX"], env["PIP_INDEX_URL"]) == (index, index)
+
+
+def test_no_user_can_hold_the_locks(tmp_path):
+    venv = make(Recorder(), tmp_path, cache_dir=str(tmp_path / "cache"))
+    venv.close_locks()
+    locks = [tmp_path / "venv/.lock", tmp_path / "cache/.lock"]
+    assert [lock.stat().st_mode & 0o777 for lock in locks] == [0o600, 0o600]
+    for lock in locks:
+        lock.chmod(0o666)
+    venv.close_locks()
+    # A cache may be shared on purpose.
+    assert [lock.stat().st_mode & 0o777 for lock in locks] == [0o600, 0o666]
 
 
 def test_hashes_are_checked_unless_told_otherwise(tmp_path):
