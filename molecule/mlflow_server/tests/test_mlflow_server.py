@@ -144,6 +144,21 @@ assert "0" not in [experiment.experiment_id for experiment in mlflow.search_expe
     assert "seconds" in done, done
 
 
+def test_the_server_asks_nobody_for_models(host):
+    """With the environment of the running server, MLflow looks up no name to know which models there are."""
+    code = """
+import pathlib
+for line in pathlib.Path("/proc", sys.argv[1], "environ").read_text().split("\\0"):
+    if line.startswith("MLFLOW_MODEL_CATALOG"):
+        os.environ.update([line.split("=", 1)])
+lookups = []
+sys.addaudithook(lambda event, arguments: lookups.append(arguments[0]) if event == "socket.getaddrinfo" else None)
+from mlflow.utils import providers
+print(len(providers.get_models("openai")) > 10, lookups)
+"""
+    assert run_python(host, code, main_pid(host)).strip() == "True []"
+
+
 def test_only_the_sockets_are_there(host, socket):
     listening = host.run("ss -Hltn sport = :5000 or sport = :5001").stdout
     assert bool(listening) != socket
