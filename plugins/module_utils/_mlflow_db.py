@@ -296,6 +296,8 @@ class Database:
             return f"The database {self.uri.place} is in use: {text}"
         if kind == "BackupError":
             return f"No backup of {self.uri.place} could be made: {text}"
+        if kind == "NoSchema":
+            return f"The database {self.uri.place} has no place for MLflow's tables: {text}. Create the schema, or correct its name"
         if kind == "NoRehearsal":
             return f"No rehearsal for {self.uri.place}: {text}. Or use rehearsal: none"
         if cause in ("ImportError", "ModuleNotFoundError", "NoSuchModuleError"):

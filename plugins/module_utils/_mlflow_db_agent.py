@@ -92,6 +92,10 @@ class Busy(Exception):
     """Somebody else holds the upgrade lock, or the database that should be copied."""
 
 
+class NoSchema(Exception):
+    """The schema that the connection asks for is not there."""
+
+
 class NoRight(Exception):
     """The login may not change the schema."""
 
@@ -127,6 +131,13 @@ def read_revisions(connection, component):
     return {"revisions": revisions, "tables": len(content), "mlflow": MARKER_TABLES[component] <= tables}
 
 
+def check_schema(connection):
+    """Without a schema a database would look empty."""
+    if connection.kind == "postgresql" and connection.value("SELECT current_schema()") is None:
+        path, user = connection.value("SHOW search_path"), connection.value("SELECT current_user")
+        raise NoSchema(f"no schema of the search_path {path} exists, or {user} may not use it")
+
+
 def check_right(connection):
     statement = MAY_NOT_CHANGE.get(connection.kind)
     problem = statement and connection.value(statement)
@@ -148,6 +159,7 @@ def inspect(request):
         nothing = dict.fromkeys(("server_version", "max_connections", "objection", "secrets"))
         return {"dialect": "sqlite", "revisions": [], "tables": 0, "mlflow": False, **nothing}
     with Connection(request["uri"]) as connection:
+        check_schema(connection)
         limit = MAX_CONNECTIONS.get(connection.kind)
         found = {
             "dialect": connection.kind,

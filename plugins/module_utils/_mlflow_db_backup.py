@@ -26,6 +26,10 @@ SIZES = {
 }
 
 
+# What others keep beside MLflow's tables: this login may not even be able to read it.
+OTHER_SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname <> current_schema() AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1"
+
+
 class BackupError(Exception):
     """There can be no backup, or the one that was made is no good."""
 
@@ -122,6 +126,7 @@ def postgresql_tool(name, server):
 def dump_postgresql(connection, path, lock_timeout):
     options = parameters(connection.uri)
     password = options.pop("password", None)
+    others = ['"' + row[0].replace('"', '""') + '"' for row in connection.rows(OTHER_SCHEMAS)]
     service = ["[mlflow]"] + [f"{key}={value}" for key, value in options.items()]
     with secret_file(service) as handle:
         run(
@@ -129,6 +134,7 @@ def dump_postgresql(connection, path, lock_timeout):
             "--format=custom",
             "--no-password",
             f"--lock-wait-timeout={lock_timeout}s",
+            *(f"--exclude-schema={name}" for name in others),
             f"--file={path}",
             "--dbname=service=mlflow",
             handles=[handle],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 import bench
 from bench import NEW_HEAD, OLD_HEAD, each, on, wait_until
 
@@ -154,3 +156,22 @@ def test_rehearsal_on_mariadb_is_refused(machine, mariadb):
     assert result.failed
     assert "needs PostgreSQL or SQLite" in result.msg
     assert mariadb.revision() == OLD_HEAD
+
+
+@each("debian12-postgresql", "debian13-postgresql")
+def test_a_schema_beside_those_of_others(machine, kind, backup, request):
+    """MLflow in a schema of its own, and beside it one that its login cannot read."""
+    database = request.getfixturevalue(kind)
+    database.sql('ALTER SCHEMA public RENAME TO mlflow; CREATE SCHEMA "Other""s"; CREATE TABLE "Other""s".invoices (id int)')
+    uri = f"postgresql+psycopg2://{bench.USER}:{urllib.parse.quote(bench.PASSWORD, safe='')}@127.0.0.1/{database.name}?options=-csearch_path%3D"
+    options = {"virtualenv": f"{bench.ENVIRONMENTS}/{bench.NEW}"}
+    for name in ("mlfow", "%22Other%22%22s%22"):
+        result = machine.run("mlflow_db_info", {**options, "backend_store_uri": uri + name})
+        assert result.failed
+        assert "no schema of the search_path" in result.msg
+        assert "Create the schema, or correct its name" in result.msg
+    result = machine.run("mlflow_db_upgrade", {**options, "backend_store_uri": f"{uri}mlflow", "backup": backup})
+    assert not result.failed, result.msg
+    content = machine.host.check_output("pg_restore --list %s", result["backup_file"])
+    assert " TABLE mlflow experiments " in content
+    assert "invoices" not in content
