@@ -1,0 +1,204 @@
+"""The wiring of inventory.example for hosts of all layouts: what each role gets, and what is said where something is missing. Touches no host."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+GROUPS = ("postgres", "minio", "mlflow_server", "nginx_tls")
+OWN_DATABASE = {"site_database_uri": "postgresql+psycopg2://me:pw@db.corp:5432/tracking?sslmode=require"}
+OWN_STORE = {"site_s3_endpoint_url": "https://s3.corp", "site_s3_bucket": "artifacts", "site_s3_access_key_id": "AKIA"}
+
+
+def play(inventory, playbook, *options, **env):
+    argv = ["ansible-playbook", "-i", str(inventory), str(ROOT / playbook), *options]
+    env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **env}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+
+
+@pytest.fixture
+def inventory(tmp_path):
+    """Make an inventory from the example: hosts of each group, and further variables."""
+
+    def make(groups, variables=None):
+        folder = tmp_path / "inventory"
+        shutil.copytree(ROOT / "inventory.example", folder)
+        children = {group: {"hosts": dict.fromkeys(hosts)} for group, hosts in groups.items()}
+        (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": children}}))
+        secrets = ("postgres_mlflow_password", "minio_root_password", "minio_mlflow_secret_key", "site_login_password")
+        (folder / "group_vars/all/vault.yml").write_text(yaml.safe_dump({f"vault_{name}": f"{name} of a vault" for name in secrets}))
+        (folder / "group_vars/all/zz.yml").write_text(yaml.safe_dump(variables or {}))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def wire(tmp_path):
+    """The variables of each host, by its name."""
+
+    def run(folder, *options):
+        done = play(folder, "molecule/bad_input/wiring.yml", "-e", f"wiring_dir={tmp_path}", *options)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+
+    return run
+
+
+def on(*names, **hosts):
+    return {name: hosts.get(name, ["one"]) for name in names}
+
+
+def test_all_in_one(inventory, wire):
+    (found,) = wire(inventory(on(*GROUPS))).values()
+    assert found["mlflow_server_backend_store_uri"].endswith("@/mlflow?host=/run/postgresql")
+    assert found["mlflow_server_s3_endpoint_url"] == "http://127.0.0.1:9000"
+    assert found["nginx_tls_upstreams"] == ["unix:/run/mlflow/mlflow.sock"]
+    assert found["nginx_tls_fastapi_upstreams"] == ["unix:/run/mlflow-fastapi/mlflow.sock"]
+    assert found["postgres_max_connections"] == 2 * (2 * 20 + 45) + 20
+
+
+def test_a_host_for_each(inventory, wire):
+    found = wire(inventory({"postgres": ["db"], "minio": ["s3"], "mlflow_server": ["app1", "app2"], "nginx_tls": ["web"]}))
+    for name in ("app1", "app2"):
+        assert "@db:5432/mlflow?sslmode=verify-full" in found[name]["mlflow_server_backend_store_uri"]
+        assert found[name]["mlflow_server_backend_ca_file"].endswith("/.ca/postgres.crt")
+        assert found[name]["mlflow_server_s3_endpoint_url"] == "https://s3:9000"
+        assert found[name]["mlflow_server_hosts"] == ["app1", "app2"]
+        assert found[name]["mlflow_server_socket"] == ""
+    assert found["web"]["nginx_tls_upstreams"] == ["app1:5000", "app2:5000"]
+    assert found["db"]["postgres_max_connections"] == 2 * 2 * (2 * 20 + 45) + 20
+
+
+def test_a_run_on_one_host_knows_the_other(inventory, wire):
+    found = wire(inventory(on("postgres", "minio", "nginx_tls") | {"mlflow_server": ["app1", "app2"]}), "--limit", "app1")
+    assert found["app1"]["mlflow_server_hosts"] == ["app1", "app2"]
+
+
+# A group without hosts, and one that is not there at all.
+@pytest.mark.parametrize(("empty", "apart"), [({"postgres": []}, False), ({}, True)], ids=["empty, one host", "missing, two hosts"])
+def test_own_database(inventory, wire, empty, apart):
+    groups = on("minio", "mlflow_server", "nginx_tls", nginx_tls=["web" if apart else "one"])
+    found = wire(inventory(groups | empty, OWN_DATABASE))["one"]
+    assert found["mlflow_server_backend_store_uri"] == OWN_DATABASE["site_database_uri"]
+    assert found["mlflow_server_backend_ca_file"] == ""
+
+
+@pytest.mark.parametrize(("empty", "apart"), [({"minio": []}, False), ({}, True)], ids=["empty, one host", "missing, two hosts"])
+def test_own_store(inventory, wire, empty, apart):
+    groups = on("postgres", "mlflow_server", "nginx_tls", nginx_tls=["web" if apart else "one"])
+    found = wire(inventory(groups | empty, OWN_STORE))["one"]
+    assert found["mlflow_server_artifacts_destination"] == "s3://artifacts"
+    assert found["mlflow_server_s3_endpoint_url"] == "https://s3.corp"
+    assert found["mlflow_server_s3_access_key_id"] == "AKIA"
+    assert found["mlflow_server_s3_secret_access_key"] == "minio_mlflow_secret_key of a vault"
+    assert found["mlflow_server_s3_ca_file"] == ""
+
+
+def test_store_of_aws_with_the_role_of_the_machine(inventory, wire):
+    found = wire(inventory(on("postgres", "mlflow_server", "nginx_tls"), {"site_s3_endpoint_url": "", "site_s3_access_key_id": ""}))["one"]
+    assert found["mlflow_server_s3_endpoint_url"] == ""
+    assert found["mlflow_server_s3_access_key_id"] == found["mlflow_server_s3_secret_access_key"] == ""
+
+
+@pytest.mark.parametrize(("empty", "address"), [({"nginx_tls": []}, "127.0.0.1"), ({}, "10.0.0.5")], ids=["empty", "missing"])
+def test_own_front(inventory, wire, empty, address):
+    found = wire(inventory(on("postgres", "minio", "mlflow_server") | empty, {"site_listen_address": address}))["one"]
+    assert (found["mlflow_server_host"], found["mlflow_server_socket"]) == (address, "")
+    assert found["mlflow_server_engine"] == "uvicorn"
+    assert (found["mlflow_server_pool_size"], found["mlflow_server_max_overflow"]) == (20, 25)
+    assert found["postgres_max_connections"] == 2 * 2 * 45 + 20
+    assert found["site_public_ca_file"] == ""
+
+
+def test_everything_is_ones_own_but_mlflow(inventory, wire):
+    found = wire(inventory(on("mlflow_server"), OWN_DATABASE | OWN_STORE))["one"]
+    assert found["mlflow_server_backend_store_uri"] == OWN_DATABASE["site_database_uri"]
+    assert found["mlflow_server_s3_endpoint_url"] == "https://s3.corp"
+    assert found["mlflow_server_host"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("left_out", "variables", "message"),
+    [
+        ("postgres", {}, "site_database_uri is not set, though the group of that part in hosts.yml is empty"),
+        ("minio", {}, "site_s3_endpoint_url is not set, though the group of that part in hosts.yml is empty"),
+    ],
+)
+def test_what_is_missing_is_named(inventory, tmp_path, left_out, variables, message):
+    folder = inventory(on(*(name for name in GROUPS if name != left_out)), variables)
+    done = play(folder, "molecule/bad_input/wiring.yml", "-e", f"wiring_dir={tmp_path}")
+    assert done.returncode != 0
+    assert message in " ".join((done.stdout + done.stderr).split())
+
+
+def test_engine_and_front_fit(inventory, wire):
+    found = wire(inventory(on(*GROUPS)), "-e", "mlflow_server_engine=uvicorn")["one"]
+    assert found["nginx_tls_fastapi_upstreams"] == []
+    assert found["postgres_max_connections"] == 2 * 2 * 45 + 20
+
+
+def test_numbers_as_text(inventory, wire):
+    numbers = "mlflow_server_workers=3 mlflow_server_pool_size=12 mlflow_server_max_overflow=8 mlflow_server_fastapi_workers=2"
+    found = wire(inventory(on(*GROUPS)), "-e", numbers)["one"]
+    assert int(found["postgres_max_connections"]) == 2 * (3 * 20 + 2 * 45) + 20
+
+
+def read_vault(folder, password_file):
+    argv = ["ansible-vault", "view", "--vault-password-file", str(password_file), str(folder / "group_vars/all/vault.yml")]
+    return yaml.safe_load(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+
+
+def test_secrets_are_made_once(inventory, tmp_path):
+    folder = inventory(on(*GROUPS))
+    vault = folder / "group_vars/all/vault.yml"
+    vault.unlink()
+    assert "changed=1 " in play(folder, "playbooks/secrets.yml", "--check").stdout
+    assert not vault.exists()
+    done = play(folder, "playbooks/secrets.yml", "-vvv")
+    assert "ansible-vault encrypt" in done.stdout
+    made = vault.read_text()
+    values = yaml.safe_load(made)
+    assert len(values) == 7
+    assert len(set(values.values())) == 7
+    assert min(len(value) for value in values.values()) >= 32
+    assert vault.stat().st_mode & 0o777 == 0o600
+    assert not [value for value in values.values() if value in done.stdout + done.stderr]
+    assert "changed=0 " in play(folder, "playbooks/secrets.yml").stdout
+    assert vault.read_text() == made
+
+
+def test_secrets_that_are_there_stay(inventory):
+    """Only what every site needs is added: keys that a running MLflow made for itself must stay in force."""
+    folder = inventory(on(*GROUPS))
+    vault = folder / "group_vars/all/vault.yml"
+    vault.write_text('# mine\nvault_site_login_password: !unsafe "{{ mine }}"')
+    (folder / "group_vars/all/zz.yml").write_text("vault_minio_root_password: from another file\n")
+    assert "changed=1 " in play(folder, "playbooks/secrets.yml").stdout
+    lines = vault.read_text().splitlines()
+    assert lines[:2] == ["# mine", 'vault_site_login_password: !unsafe "{{ mine }}"']
+    assert [line.split(":")[0] for line in lines[2:]] == ["vault_postgres_mlflow_password", "vault_minio_mlflow_secret_key"]
+
+
+def test_secrets_are_encrypted_with_the_vault_password(inventory, tmp_path):
+    password = tmp_path / "vault-password"
+    password.write_text("of the vault\n")
+    folder = inventory(on(*GROUPS))
+    vault = folder / "group_vars/all/vault.yml"
+    vault.unlink()
+    done = play(folder, "playbooks/secrets.yml", "--vault-password-file", str(password))
+    assert "It is encrypted" in done.stdout
+    first = read_vault(folder, password)
+    assert len(first) == 7
+    short = {name: value for name, value in first.items() if name != "vault_site_login_password"}
+    vault.write_text(yaml.safe_dump(short))
+    subprocess.run(["ansible-vault", "encrypt", "--vault-password-file", str(password), str(vault)], check=True, capture_output=True)
+    play(folder, "playbooks/secrets.yml", "--vault-password-file", str(password))
+    second = read_vault(folder, password)
+    assert {name: second[name] for name in short} == short
+    assert second["vault_site_login_password"] not in ("", first["vault_site_login_password"])
