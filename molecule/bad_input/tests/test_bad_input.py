@@ -10,17 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 SCENARIO = Path(__file__).parent.parent
+ROOT = SCENARIO.parent.parent
 WORK = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 HOSTS = ("bad_input-debian12", "bad_input-debian13")
 
 POSTGRES = {
     "postgres_users": [{"name": "mlflow", "password": "right-password"}],
-    "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "foreign_app")],
+    "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "older", "foreign_app")],
 }
 MINIO = {
     "minio_source_file": "{{ bench_s3_server_file }}",
@@ -52,6 +54,15 @@ def certificate(cert, key):
 
 OTHER_OS = {"case_facts": {"distribution": "Fedora", "distribution_version": "43", "distribution_major_version": "43", "distribution_release": "none"}}
 SHARED = {"mlflow_server_hosts": ["{{ inventory_hostname }}", "other"]}
+# A database with an old schema, as several hosts share it.
+OLDER = {
+    **database("older"),
+    "mlflow_server_pool_size": 2,
+    "mlflow_server_max_overflow": 2,
+    "mlflow_server_flask_secret_key": "f" * 40,
+    "mlflow_server_webhook_secret_key": "w" * 43 + "=",
+    "mlflow_server_crypto_passphrase": "c" * 40,
+}
 
 ELSEWHERE = {
     "mlflow_server_name": "other",
@@ -89,6 +100,12 @@ CASES = [
     ("mlflow_server", "no worker", {"mlflow_server_fastapi_workers": 0}, r"mlflow_server_fastapi_workers.*at least 1"),
     ("mlflow_server", "version without lock", {"mlflow_server_version": "3.5.0"}, r"no lock.*mlflow_server_unlocked"),
     ("mlflow_server", "shared without secrets", {**database(), **SHARED}, r"mlflow_server_flask_secret_key"),
+    (
+        "mlflow_server",
+        "schema change without the sibling",
+        {**OLDER, **SHARED},
+        r"change the schema of a database that other .*without --limit",
+    ),
     ("mlflow_server", "SQLite with two hosts", SHARED, r"SQLite serves one host"),
     (
         "mlflow_server",
@@ -105,6 +122,16 @@ CASES = [
     ("minio", "file in the place of the link", {"minio_binary_file": "/usr/bin/env"}, r"minio_binary_file /usr/bin/env.* file.*another path"),
     ("minio", "checksum mismatch", {"minio_checksum": "sha256:" + "0" * 64}, r"(checksum|sha256|SHA-256)"),
     ("postgres", "password missing", {"postgres_users": [{"name": "mlflow", "password": ""}]}, r"password"),
+    (
+        "postgres",
+        "password of a few letters",
+        {"postgres_users": [{"name": "mlflow", "password": "letters"}]},
+        r"mlflow in postgres_users.*mlops\.mlflow\.secrets",
+    ),
+    ("minio", "placeholder for the root password", {"minio_root_password": "CHANGE-ME"}, r"minio_root_password.*mlops\.mlflow\.secrets"),
+    ("minio", "placeholder for a key", {"minio_users": [{"access_key": "mlflow", "secret_key": "CHANGE-ME"}]}, r"secret_key.*CHANGE-ME.*mlflow"),
+    ("nginx_tls", "login of one letter", {"nginx_tls_users": [{"name": "alice", "password": "x"}]}, r"alice in nginx_tls_users.*mlops\.mlflow\.secrets"),
+    ("nginx_tls", "placeholder for a login", {"nginx_tls_users": [{"name": "alice", "password": "Change-Me!"}]}, r"alice in nginx_tls_users.*CHANGE-ME"),
     ("postgres", "plain connections", {"postgres_hba": [{"type": "host", "database": "all", "user": "all", "address": "0.0.0.0/0"}]}, r"hostssl"),
     ("nginx_tls", "certificate and key differ", certificate("good", "other"), r"(match|belong)"),
     ("nginx_tls", "certificate expired", certificate("expired", "good"), r"expired"),
@@ -148,10 +175,11 @@ def changed_files(host):
     return subprocess.run(["docker", "exec", host, "sh", "-c", script], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
 
 
-def run_role(host, role, variables, number=0):
+def run_role(host, role, variables, number=0, options=()):
+    """Run a role on a host, or on several that are separated by commas."""
     extra = WORK / f"case-{host}-{number}.json"
     extra.write_text(json.dumps({**GOOD[role], **variables, "case_role": role}))
-    argv = ["ansible-playbook", "-i", str(WORK / "inventory"), "--limit", host, "-e", f"@{extra}", str(SCENARIO / "case.yml")]
+    argv = ["ansible-playbook", "-i", str(WORK / "inventory"), "--limit", host, "-e", f"@{extra}", str(SCENARIO / "case.yml"), *options]
     return subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default"})
 
 
@@ -192,3 +220,33 @@ def test_corrected_input_converges_without_a_change(role):
     done = run_role(HOSTS[0], role, {})
     assert done.returncode == 0, done.stdout[-3000:]
     assert re.search(r"changed=0 ", done.stdout), done.stdout[-3000:]
+
+
+def numbers_as_text(role):
+    """All numbers among the defaults of a role, as the command line and many inventories give them."""
+    spec = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    return {name: str(option["default"]) for name, option in spec.items() if option.get("type") == "int" and isinstance(option.get("default"), int)}
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("role", GOOD)
+def test_numbers_may_be_text_and_facts_are_gathered_where_they_are_missing(role):
+    """What runs needs no change; what does not is planned."""
+    runs = role in ("postgres", "mlflow_server")
+    # The role minio leaves that to its caller.
+    variables = {**numbers_as_text(role), "case_gather_facts": role == "minio"}
+    done = run_role(HOSTS[0], role, variables, options=() if runs else ("--check",))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert not runs or re.search(r"changed=0 ", done.stdout), done.stdout[-3000:]
+
+
+@pytest.mark.usefixtures("results")
+def test_a_schema_is_not_changed_host_by_host():
+    """With serial: 1 the second host would serve on with old code from the new schema."""
+    variables = {**OLDER, "mlflow_server_hosts": list(HOSTS), "case_serial": 1}
+    changed_files(HOSTS[0])
+    done = run_role(",".join(HOSTS), "mlflow_server", variables)
+    assert done.returncode != 0
+    assert re.search(rf"change the schema of a database that {HOSTS[1]} .*without --limit and\s+serial", done.stdout + done.stderr), done.stdout[-3000:]
+    assert changed_files(HOSTS[0]) == []
+    assert f"{HOSTS[1]} " not in done.stdout.split("PLAY RECAP")[1]
