@@ -36,8 +36,9 @@ options:
           - V(link) is a symbolic link to O(files[].src), which need not exist.
           - What is of another kind stays as it is, and is an error. This includes a link in the place of a folder or a file.
           - V(absent) removes the path; of a folder, with all that is in it.
+          - V(unused) removes a folder that holds nothing once the other paths are as described, and leaves everything else as it is.
         type: str
-        choices: [file, directory, link, absent]
+        choices: [file, directory, link, absent, unused]
         default: file
       content:
         description: The text of the file, such as of P(ansible.builtin.template#lookup). Shown by C(--diff).
@@ -171,6 +172,7 @@ class Entry:
         self.mode: str | None = options["mode"] or DEFAULT_MODES.get(self.wanted)
         self.secret = options["secret_content"] is not None
         self.found = path_state(self.path)
+        self.used = True
         self.new: bytes | None = None
         self.old: bytes | None = None
         if self.wanted == "file" and (options["force"] or self.found == "absent"):
@@ -181,7 +183,9 @@ class Entry:
         """Refuse what cannot work, beside the states of all paths and the folders that will be there by then."""
         if not os.path.isabs(self.path) or self.path.strip("/") == "":
             raise HostFilesError(f"{self.options['path'] or 'an empty path'} is not an absolute path of something below /")
-        if self.wanted == "absent":
+        if self.wanted == "unused" and self.found == "directory":
+            self.used = any(states.get(os.path.join(self.path, name)) != "absent" for name in os.listdir(self.path))
+        if self.wanted in ("absent", "unused"):
             return
         if self.wanted == "link" and self.mode:
             raise HostFilesError(f"{self.path} is to become a link, which has no mode; leave it out")
@@ -239,6 +243,10 @@ class Entry:
             if not self.module.check_mode:
                 remove(self.path)
             return self.found != "absent"
+        if self.wanted == "unused":
+            if not self.used and not self.module.check_mode:
+                os.rmdir(self.path)
+            return not self.used
         changed = self.content_differs() or self.found == "absent" or (self.wanted == "link" and os.readlink(self.path) != self.options["src"])
         if self.module.check_mode:
             return changed or self.attributes() != Attributes.of(self.path)
@@ -286,7 +294,7 @@ class Entry:
             found = Attributes.of(self.path)
             before = [self.found, name_of(pwd.getpwuid, t.cast("int", found.uid)), name_of(grp.getgrgid, t.cast("int", found.gid))]
             before.append(f"to {os.readlink(self.path)}" if found.mode is None else f"{found.mode:04o}")
-        if self.wanted != "absent":
+        if self.wanted not in ("absent", "unused"):
             after = [self.wanted, self.options["owner"], self.options["group"], self.mode or f"to {self.options['src']}"]
         return {**labels, "before": f"{' '.join(before)}\n", "after": f"{' '.join(after)}\n"}
 
@@ -308,7 +316,7 @@ def main() -> t.NoReturn:
                 "required": True,
                 "options": {
                     "path": {"type": "path", "required": True},
-                    "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+                    "state": {"type": "str", "choices": ["file", "directory", "link", "absent", "unused"], "default": "file"},
                     "content": {"type": "str"},
                     "secret_content": {"type": "str", "no_log": True},
                     "force": {"type": "bool", "default": True},
@@ -347,7 +355,9 @@ def main() -> t.NoReturn:
                 changed.append(entry)
     except (HostFilesError, OSError, ValueError) as exc:
         module.fail_json(msg=str(exc), changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed])
-    module.exit_json(changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed], diff=[diffs[entry.path] for entry in changed])
+    # Ansible shows what it is given, also for a task that says `diff: false`.
+    shown = {"diff": [diffs[entry.path] for entry in changed]} if module._diff else {}
+    module.exit_json(changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed], **shown)
 
 
 if __name__ == "__main__":

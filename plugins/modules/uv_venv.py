@@ -141,7 +141,8 @@ def main() -> t.NoReturn:
         changed, packages = ensure_present(venv, module.check_mode)
     except UvError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=changed, packages=packages, diff={"before": "", "after": "".join(f"{line}\n" for line in packages)})
+    shown = {"diff": {"before": "", "after": "".join(f"{line}\n" for line in packages)}} if module._diff else {}
+    module.exit_json(changed=changed, packages=packages, **shown)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def test_folders_are_open_whatever_the_umask(keep, tmp_path):
 
 def test_what_is_not_utf_8_is_shown_and_replaced(keep, tmp_path):
     (tmp_path / "text").write_bytes(b"\xff\n")
-    said = keep({"path": str(tmp_path / "text"), "content": "é\n"})
+    said = keep({"path": str(tmp_path / "text"), "content": "é\n"}, _ansible_diff=True)
     assert said["diff"] == [{"before_header": str(tmp_path / "text"), "after_header": str(tmp_path / "text"), "before": "\ufffd\n", "after": "é\n"}]
 
 
@@ -83,3 +83,26 @@ def test_what_cannot_be_written_is_an_error(keep, tmp_path):
 def test_numbers_of_users(name, number):
     assert host_files.number_of(pwd.getpwnam, name) == number
     assert number is None or host_files.name_of(pwd.getpwuid, number) == name
+
+
+def test_a_task_without_diff_gets_none(keep, tmp_path):
+    """Ansible shows whatever a module gives, also for a task that says `diff: false`."""
+    said = keep({"path": str(tmp_path / "text"), "content": "thousands of lines\n"})
+    assert said["changed"]
+    assert "diff" not in said
+
+
+def test_an_unused_folder_goes_with_the_last_file(keep, tmp_path):
+    """Also foreseen in check mode; a folder with something else in it stays."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "ours").write_text("")
+    entries = [{"path": str(folder / "ours"), "state": "absent"}, {"path": str(folder), "state": "unused"}]
+    (folder / "other").write_text("")
+    assert keep(*entries, _ansible_check_mode=True)["changed_paths"] == [str(folder / "ours")]
+    (folder / "other").unlink()
+    assert keep(*entries, _ansible_check_mode=True)["changed_paths"] == [str(folder / "ours"), str(folder)]
+    assert folder.exists()
+    assert keep(*entries)["changed_paths"] == [str(folder / "ours"), str(folder)]
+    assert not folder.exists()
+    assert not keep(*entries)["changed"]
