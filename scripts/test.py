@@ -126,7 +126,7 @@ def units(step: Step) -> None:
 
 
 def collection(step: Step) -> None:
-    """The tarball that Galaxy would get installs elsewhere, and its site playbook is found by name."""
+    """The tarball that Galaxy would get installs elsewhere, and its playbooks are found by name and lead to a site."""
     with tempfile.TemporaryDirectory() as work:
         step.call("ansible-galaxy", "collection", "build", "--output-path", work, ROOT)
         (tarball,) = Path(work).glob("*.tar.gz")
@@ -138,9 +138,18 @@ def collection(step: Step) -> None:
         config.touch()
         env = {"ANSIBLE_COLLECTIONS_PATH": work, "ANSIBLE_CONFIG": str(config)}
         step.call("ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", work, tarball, **env)
+        # As the README has it, in a folder that holds nothing yet; what is there then stays.
         inventory = Path(work) / "inventory"
-        shutil.copytree(ROOT / "inventory.example", inventory)
-        for playbook in ("site", "smoke_test", "uninstall"):
+        step.call("ansible-playbook", "mlops.mlflow.init", cwd=Path(work), PWD=work, **env)
+        hosts = inventory / "hosts.yml"
+        hosts.write_text(hosts.read_text() + "# Mine.\n")
+        step.call("ansible-playbook", "mlops.mlflow.init", cwd=Path(work), PWD=work, **env)
+        if not hosts.read_text().endswith("# Mine.\n"):
+            raise StepError("init has overwritten an inventory")
+        step.call("ansible-playbook", "mlops.mlflow.secrets", "-i", inventory, cwd=Path(work), **env)
+        if (inventory / "group_vars/all/vault.yml").stat().st_mode & 0o777 != 0o600:
+            raise StepError("others may read the vault")
+        for playbook in ("site", "preflight", "smoke_test", "uninstall"):
             step.call("ansible-playbook", f"mlops.mlflow.{playbook}", "-i", inventory, "--syntax-check", cwd=Path(work), **env)
 
 
