@@ -77,6 +77,22 @@ def test_right_password_is_accepted(client):
     assert client(REQUEST + "print(requests.get(api, auth=login, **options).status_code)").stdout.split() == ["200"]
 
 
+def test_requests_needs_the_bundle_and_a_login_in_bytes(client):
+    """As docs/clients.md says: what has MLflow's variables alone does not trust the site, and a plain text goes out as Latin-1."""
+    output = client(
+        """
+import os, requests
+url = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/experiments/search?max_results=1"
+name, password = os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]
+try: requests.get(url, timeout=30)
+except requests.exceptions.SSLError: print("not trusted")
+os.environ["REQUESTS_CA_BUNDLE"] = "/root/ca.crt"
+print(requests.get(url, auth=(name.encode(), password.encode()), timeout=30).status_code, requests.get(url, auth=(name, password), timeout=30).status_code)
+"""
+    ).stdout
+    assert output.splitlines() == ["not trusted", "200 401"]
+
+
 def test_wrong_host_is_refused(client):
     code = "print(requests.get(api, auth=login, headers={'Host': 'evil.example.com'}, **options).status_code)"
     assert client(REQUEST + code).stdout.split() == ["403"]
@@ -206,6 +222,13 @@ print(len(places), [place for place, content in places.items() if any(needle in 
         count, found = execute(host, "python3", "-c", code, stdin=json.dumps(needles)).stdout.split(maxsplit=1)
         assert int(count) > 100
         assert found.strip() == "[]", f"{host}: {found}"
+
+
+def test_the_run_says_what_clients_need():
+    log = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "ansible.log").read_text()
+    for line in (f"export MLFLOW_TRACKING_URI=https://{os.environ['SITE_PUBLIC_NAME']}", "export MLFLOW_TRACKING_USERNAME=mlflow"):
+        assert line in log
+    assert "export REQUESTS_CA_BUNDLE=/" in log
 
 
 def test_no_secret_is_in_the_output_of_ansible(secrets):
