@@ -1,0 +1,155 @@
+"""The S3 plugin of MLflow, with stand-ins for MLflow and boto3."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[4] / "roles/mlflow_server/files/plugins/mlops_mlflow_s3.py"
+MEMBERS = {
+    "create_multipart_upload": {"Bucket", "Key", "ContentType"},
+    "upload_part": {"Bucket", "Key", "UploadId"},
+    "complete_multipart_upload": {"Bucket", "Key", "UploadId"},
+    "abort_multipart_upload": {"Bucket", "Key", "UploadId"},
+}
+
+
+class Shape(types.SimpleNamespace):
+    """A shape of botocore whose parts are found by name."""
+
+
+class Store:
+    """As much of boto3's client as the plugin asks for."""
+
+    def __init__(self):
+        self.files, self.open = {}, {}
+        etag = Shape(member=Shape(members={"ETag", "PartNumber"}))
+        members = {name: {**dict.fromkeys(keys), "MultipartUpload": Shape(members={"Parts": etag})} for name, keys in MEMBERS.items()}
+        self.meta = Shape(
+            method_to_api_mapping={name: name for name in MEMBERS},
+            service_model=Shape(operation_model=lambda name: Shape(input_shape=Shape(members=members[name]))),
+            config=Shape(request_checksum_calculation="when_required"),
+        )
+
+    def create_multipart_upload(self, Bucket, Key, ContentType):
+        self.open[Key] = {}
+        return {"UploadId": Key}
+
+    def upload_part(self, Bucket, Key, UploadId, PartNumber, Body):
+        self.open[UploadId][PartNumber] = Body
+        return {"ETag": str(PartNumber), "ResponseMetadata": {}}
+
+    def complete_multipart_upload(self, Bucket, Key, UploadId, MultipartUpload):
+        parts = self.open.pop(UploadId)
+        assert [part["PartNumber"] for part in MultipartUpload["Parts"]] == sorted(parts)
+        self.files[Key] = b"".join(parts[part["PartNumber"]] for part in MultipartUpload["Parts"])
+
+    def abort_multipart_upload(self, Bucket, Key, UploadId):
+        del self.open[UploadId]
+
+    def upload_fileobj(self, stream, Bucket, Key, **_options):
+        self.files[Key] = stream.read()
+
+
+class Repository:
+    """As much of MLflow's repository as the plugin builds on."""
+
+    artifact_uri = "s3://bucket/root"
+
+    def __init__(self):
+        self.store = Store()
+
+    def _get_s3_client(self):
+        return self.store
+
+    @staticmethod
+    def parse_s3_compliant_uri(uri):
+        return tuple(uri.removeprefix("s3://").split("/", 1))
+
+    @staticmethod
+    def _upload_file(s3_client, local_file, bucket, key):
+        s3_client.upload_file(Filename=local_file, Bucket=bucket, Key=key, ExtraArgs={"ContentType": "text/plain"})
+
+
+class Refusal(Exception):
+    def __init__(self, message, error_code):
+        super().__init__(message)
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    def module(name, **content):
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(**content))
+
+    for name in ("boto3", "boto3.s3", "mlflow", "mlflow.protos", "mlflow.store", "mlflow.store.artifact"):
+        module(name)
+    module("boto3.s3.transfer", TransferConfig=lambda **_options: types.SimpleNamespace())
+    module("mlflow.exceptions", MlflowException=Refusal)
+    module("mlflow.protos.databricks_pb2", TEMPORARILY_UNAVAILABLE=1)
+    module("mlflow.store.artifact.s3_artifact_repo", S3ArtifactRepository=Repository)
+    module("mlflow.store.artifact.artifact_repo", StreamUploadMixin=type("StreamUploadMixin", (), {}))
+    spec = importlib.util.spec_from_file_location("mlops_mlflow_s3", SOURCE)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    loaded.PART_SIZE, loaded.BEGINNING, loaded.PATIENCE = 1000, 100, 0.2
+    return loaded
+
+
+async def chunks(*parts, then=None):
+    for part in parts:
+        yield part
+    if then:
+        await then.wait()
+
+
+@pytest.mark.parametrize("size", [0, 50, 999, 1000, 1001, 3000, 12345])
+def test_an_upload_arrives_whole(plugin, size):
+    content = bytes(range(256)) * (size // 256 + 1)
+    content = content[:size]
+    repository = plugin.StreamingS3ArtifactRepository()
+    stream = (content[i : i + 300] for i in range(0, size, 300))
+    asyncio.run(repository.log_artifact_from_async_stream(chunks(*stream), "a.txt", "folder"))
+    assert repository.store.files == {"root/folder/a.txt": content}
+    assert (plugin.Body.places, plugin.Body.filling, repository.store.open) == (0, {}, {})
+
+
+async def beside_slow_ones(plugin, slow, number):
+    """An upload beside others that stop after some bytes: what became of them."""
+    repository = plugin.StreamingS3ArtifactRepository()
+    end = asyncio.Event()
+    others = [asyncio.create_task(repository.log_artifact_from_async_stream(chunks(slow, then=end), f"slow-{number}-{i}")) for i in range(number)]
+    await asyncio.sleep(0.3)
+    await asyncio.wait_for(repository.log_artifact_from_async_stream(chunks(bytes(2500)), "fast"), 10)
+    assert repository.store.files["root/fast"] == bytes(2500)
+    refused = sum(other.done() for other in others)
+    end.set()
+    outcome = await asyncio.gather(*others, return_exceptions=True)
+    assert sum(isinstance(result, Refusal) for result in outcome) == refused
+    assert len(repository.store.files) == 1 + number - refused
+    assert (plugin.Body.places, plugin.Body.filling, repository.store.open) == (0, {}, {})
+    return refused
+
+
+def test_uploads_that_stop_after_a_part_stop_nobody(plugin):
+    assert asyncio.run(beside_slow_ones(plugin, bytes(1001), 100)) == 0
+
+
+def test_the_slowest_gives_way_when_memory_is_full(plugin):
+    # All places are taken, and others wait for one: as many as need it give way.
+    assert 1 <= asyncio.run(beside_slow_ones(plugin, bytes(500), plugin.MAX_PLACES)) <= 3
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(plugin):
+    async def broken():
+        yield bytes(2500)
+        raise ConnectionError
+
+    repository = plugin.StreamingS3ArtifactRepository()
+    with pytest.raises(ConnectionError):
+        asyncio.run(repository.log_artifact_from_async_stream(broken(), "a"))
+    assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
