@@ -112,3 +112,52 @@ def made_by_role(main_text: str, hba_text: str) -> bool:
     if BLOCK_BEGIN in hba_text:
         return False
     return OWN_CLUSTER.search(main_text) is not None or OWN_HBA.search(hba_text) is not None
+
+
+class Rule(t.TypedDict):
+    """A client rule as the role takes it."""
+
+    type: str
+    database: str
+    user: str
+    address: str
+    method: str
+    options: str
+
+
+def hba_lines(rules: list[Rule], databases: list[str], owners: list[str], users: list[str], own: bool) -> list[str]:
+    """The client rules of the role.
+
+    In its own cluster they are all there is. In one of others they speak of the role's databases and users alone, and end with a refusal: what the rules
+    behind them let in, they let into other databases, and as other users than the owners.
+    """
+    asked = [line_of(rule) for rule in rules]
+    if own:
+        return ["local all postgres peer", *from_here("all", "all"), *asked]
+    here, names, who = (",".join(quoted(name) for name in part) for part in (databases, owners, users))
+    lines = ["local all postgres peer", *(from_here(here, who) if here and who else []), *asked]
+    lines += [f"local {here} all reject", f"host {here} all all reject"] if here else []
+    lines += [f"local all {names} reject", f"host all {names} all reject"] if names else []
+    return lines
+
+
+def from_here(databases: str, users: str) -> list[str]:
+    """Logins with a password from the machine itself."""
+    ways = ("local {} {}", "host {} {} 127.0.0.1/32", "host {} {} ::1/128", "hostssl {} {} samehost")
+    return [way.format(databases, users) + " scram-sha-256" for way in ways]
+
+
+def line_of(rule: Rule) -> str:
+    return " ".join(part for part in (rule["type"], rule["database"], rule["user"], rule["address"], rule["method"], rule["options"]) if part)
+
+
+def quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def hba_text(header: str, lines: list[str], own: bool, others: str) -> str:
+    """The file: the role's alone, or with its block in front of the rules of others."""
+    if own:
+        return "\n".join([header, "# type database user address method", *lines, ""])
+    return "\n".join([BLOCK_BEGIN, *lines, BLOCK_END, others])

@@ -117,15 +117,17 @@ restart_needed:
   type: list
   elements: str
 shadowed:
-  description: Those of O(settings) that another file or the command line decides, with the value and the place.
+  description: Those of O(settings) that another file or the command line decides, each with its C(name), and as C(place) its value and where that stands.
   returned: success
-  type: dict
-  sample: {max_connections: "300 in /etc/postgresql/17/main/conf.d/90-shop.conf:3"}
+  type: list
+  elements: dict
+  sample: [{name: max_connections, place: "max_connections = 300 in /etc/postgresql/17/main/conf.d/90-shop.conf:3"}]
 replaced:
-  description: What other files say of O(settings), which counts no longer.
+  description: What other files say of O(settings), which counts no longer. As RV(shadowed).
   returned: success
-  type: dict
-  sample: {shared_buffers: "128MB in /etc/postgresql/17/main/postgresql.conf:127"}
+  type: list
+  elements: dict
+  sample: [{name: shared_buffers, place: "shared_buffers = 128MB in /etc/postgresql/17/main/postgresql.conf:127"}]
 wrong_lines:
   description: Lines of the configuration and the client rules, as they are now, that the server could not use.
   returned: success
@@ -252,8 +254,8 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "includes_settings": included_at is not None,
         "unread": [],
         "restart_needed": [],
-        "shadowed": {},
-        "replaced": {},
+        "shadowed": [],
+        "replaced": [],
         "wrong_lines": [],
         "encoding": "",
         "data_checksums": False,
@@ -284,8 +286,8 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         hba_file=settings["hba_file"]["value"],
         unread=unread,
         restart_needed=pending + changed_since(asked["start_files"], answer["started"]),
-        shadowed={**_postgres.shadowed(wanted, later), **by_command},
-        replaced=_postgres.replaced(wanted, rows, later, settings_file),
+        shadowed=named({**_postgres.shadowed(wanted, later), **by_command}),
+        replaced=named(_postgres.replaced(wanted, rows, later, settings_file)),
         wrong_lines=_postgres.wrong_lines(rows) + [f"{settings['hba_file']['value']}:{error}" for error in answer["hba_errors"]],
         encoding=answer["encoding"],
         data_checksums=settings["data_checksums"]["value"] == "on",
@@ -294,6 +296,10 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         closed_databases=answer["closed_databases"],
     )
     return found
+
+
+def named(places: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "place": f"{name} = {place}"} for name, place in places.items()]
 
 
 def write_paths(data: str, tablespaces: list[str], settings: dict[str, dict[str, t.Any]]) -> list[str]:

@@ -166,7 +166,7 @@ def shown_certificate(host, port):
     return host.check_output("openssl s_client -starttls postgres -connect 127.0.0.1:%s </dev/null 2>/dev/null | openssl x509", str(port))
 
 
-@pytest.mark.parametrize(("cluster", "port", "connections"), [("main", 5432, "40"), ("shop", 5434, "50")])
+@pytest.mark.parametrize(("cluster", "port", "connections"), [("main", 5432, "40"), ("shop", 5434, "300")])
 def test_what_is_written_is_what_runs(host, cluster, port, connections):
     """After a failed run, and for a cluster that ran before the role came."""
     assert shown_certificate(host, port) == host.check_output("openssl x509 -in /etc/postgresql/tls/%s/server.crt", cluster)
@@ -178,6 +178,19 @@ def test_what_is_written_is_what_runs(host, cluster, port, connections):
     )
     assert waiting == "0"
     assert max(int(moment) for moment in changed.split()) <= float(loaded)
+
+
+def test_the_rules_of_others_stay_and_open_nothing_of_ours(host):
+    """The shop trusts everybody, and goes on to; the role's database lets nobody in by that."""
+
+    def login(user, database):
+        return psql(host, f"host=127.0.0.1 port=5434 user={user} dbname={database}", passfile="/dev/null").stderr
+
+    assert login("shop", "shop") == ""
+    assert "no password supplied" in login("mlflow", "mlflow")
+    for user, database in (("shop", "mlflow"), ("postgres", "mlflow"), ("mlflow", "shop"), ("mlflow", "postgres")):
+        assert "pg_hba.conf rejects connection" in login(user, database)
+    assert host.check_output("cat /etc/postgresql/*/shop/pg_hba.conf.before-mlops") == "local all postgres peer\nlocal all all trust\nhost all all all trust"
 
 
 def test_data_outlives_an_uninstall(host):

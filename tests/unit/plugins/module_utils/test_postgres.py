@@ -63,6 +63,39 @@ def test_settings_as_text(value, text):
     assert _postgres.text_of(value) == text
 
 
+RULE = {"type": "hostssl", "database": "app", "user": "app", "address": "10.0.0.5/32", "method": "scram-sha-256", "options": ""}
+
+
+def test_rules_of_an_own_cluster():
+    lines = _postgres.hba_lines([RULE], ["app"], ["app"], ["app"], own=True)
+    assert lines[1] == "local all all scram-sha-256"
+    assert lines[-1] == "hostssl app app 10.0.0.5/32 scram-sha-256"
+    text = _postgres.hba_text("# managed", lines, own=True, others="host all all all trust\n")
+    assert _postgres.made_by_role("", text)
+    assert "trust" not in text
+
+
+def test_rules_among_others():
+    others = "local all all trust\n"
+    lines = _postgres.hba_lines([RULE], ['a "b"'], ["app"], ["app", "reader"], own=False)
+    assert lines == [
+        "local all postgres peer",
+        'local "a ""b""" "app","reader" scram-sha-256',
+        'host "a ""b""" "app","reader" 127.0.0.1/32 scram-sha-256',
+        'host "a ""b""" "app","reader" ::1/128 scram-sha-256',
+        'hostssl "a ""b""" "app","reader" samehost scram-sha-256',
+        "hostssl app app 10.0.0.5/32 scram-sha-256",
+        'local "a ""b""" all reject',
+        'host "a ""b""" all all reject',
+        'local all "app" reject',
+        'host all "app" all reject',
+    ]
+    text = _postgres.hba_text("# managed", lines, own=False, others=others)
+    assert text.endswith(others)
+    assert _postgres.others_rules(text) == others
+    assert _postgres.hba_lines([], [], [], [], own=False) == ["local all postgres peer"]
+
+
 def test_whose_rules_they_are():
     block = f"{_postgres.BLOCK_BEGIN}\nlocal mine mine peer\n{_postgres.BLOCK_END}\n"
     others = "# TYPE  DATABASE\nlocal all all peer\n"
