@@ -66,6 +66,37 @@ connection.request("GET", "/api/2.0/mlflow/experiments/search?max_results=1", he
 print(connection.getresponse().status)
 """
 
+ANSWERS = """
+def ask(method, path, body=None):
+    host, _, port = uri.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.request(method, "/api/2.0/mlflow-artifacts/artifacts/" + path, body=body, headers={"Host": "localhost"})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+found = []
+for SOCKET in ("/run/mlflow/mlflow.sock", "/run/mlflow-fastapi/mlflow.sock"):
+    uri = bridge()
+    ask("PUT", "folder/file", b"1")
+    found.append([ask("GET", path) for path in ("folder/file", "folder", "folder/none", "none")])
+print(json.dumps(found))
+"""
+
+# Takes the head of an answer and then waits, so that the server has the file for it.
+SLOW_READER = """
+import http.client, socket, time
+connection = http.client.HTTPConnection("localhost")
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect("/run/mlflow-fastapi/mlflow.sock")
+connection.request("PUT", "/api/2.0/mlflow-artifacts/artifacts/big", body=bytes(32 * 2**20))
+connection.getresponse().read()
+connection.request("GET", "/api/2.0/mlflow-artifacts/artifacts/big")
+connection.getresponse()
+time.sleep(60)
+"""
+
 
 @pytest.fixture(scope="module")
 def socket(host):
@@ -111,6 +142,30 @@ def main_pid(host):
 def test_client_logs_a_run_with_artifacts(host):
     output = run_python(host, LOG_A_RUN)
     assert json.loads(output.splitlines()[-1])["artifacts"].startswith("mlflow-artifacts:/")
+
+
+def test_what_is_no_file_is_not_found(host, both):
+    """At both servers, at once: on 500 clients try again for minutes, and a folder is no file of 0 bytes."""
+    if not both:
+        pytest.skip("this host has no S3")
+    assert json.loads(run_python(host, ANSWERS)) == [[200, 404, 404, 404]] * 2
+
+
+def test_what_a_killed_server_was_sending_is_gone_when_it_is_back(host, both):
+    if not both:
+        pytest.skip("this host has no S3")
+    name, folder = "mlflow-fastapi", "/var/lib/mlflow/tmp"
+    left = f"find {folder}/{name} -type f -size +30M"
+    host.check_output("printf %%s %s > /run/slow.py && systemd-run --collect --unit=slow %s /run/slow.py", SLOW_READER, PYTHON)
+    host.check_output(f"for i in $(seq 60); do [ $({left} | wc -l) = 1 ] && exit 0; sleep 0.5; done; exit 1")
+    host.check_output(f"touch {folder}/mlflow/of-the-other-server")
+    before = host.check_output(f"systemctl show --property MainPID --value {name}")
+    host.check_output(f"systemctl kill --signal KILL {name}")
+    back = f"[ $(systemctl show --property MainPID --value {name}) -gt 1 ] && [ $(systemctl show --property MainPID --value {name}) != {before} ]"
+    host.check_output(f"for i in $(seq 60); do {back} && exit 0; sleep 0.5; done; exit 1")
+    assert host.check_output(left) == ""
+    assert host.file(f"{folder}/mlflow/of-the-other-server").exists
+    host.check_output(f"systemctl stop slow; rm {folder}/mlflow/of-the-other-server")
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,23 @@
-"""MLflow's artifact repository for S3, which also passes an upload on to the store while it arrives.
+"""MLflow's artifact repository for S3, which also passes an upload on to the store while it arrives, and says at once what is not there.
 
 MLflow's own takes an upload to a temporary file and sends that on when it is complete, which takes the disk of the file and twice the time.
+It answers the download of something that does not exist with 500, on which clients try again for minutes, and that of a folder with an empty file.
 MLflow finds this one by its entry point, and uses what it adds where FastAPI serves artifacts (MLflow 3.15 and newer).
 """
 
 import asyncio
 import collections
 import io
+import os
 import posixpath
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
 try:
@@ -33,6 +36,9 @@ MAX_PLACES = 32
 BEGINNING = 256 * 1024
 # Seconds that a client may take for a part when others wait for its place.
 PATIENCE = 30
+
+# MLflow sets this for the processes of a server that passes artifacts on. Such a server sends single files; folders are for its command line.
+IS_SERVER = os.environ.get("_MLFLOW_SERVER_SERVE_ARTIFACTS") == "true"
 
 
 class Body:
@@ -148,6 +154,18 @@ class Client:
 
 
 class StreamingS3ArtifactRepository(S3ArtifactRepository, StreamUploadMixin):
+    def _is_directory(self, artifact_path):
+        """A server asks this before each download. It has no use for the answer, and the store one call less."""
+        return not IS_SERVER and super()._is_directory(artifact_path)
+
+    def _download_file(self, remote_file_path, local_path):
+        try:
+            super()._download_file(remote_file_path, local_path)
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                raise
+            raise MlflowException(f"No file of that name: {remote_file_path}", RESOURCE_DOES_NOT_EXIST) from exc
+
     def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
         bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
         name = posixpath.basename(artifact_file_name)
