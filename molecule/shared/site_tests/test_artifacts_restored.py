@@ -20,7 +20,8 @@ login = (os.environ["MLFLOW_TRACKING_USERNAME"].encode(), os.environ["MLFLOW_TRA
 url = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow-artifacts/artifacts/%s"
 print(requests.delete(url, auth=login, verify="/root/ca.crt", timeout=30).status_code)
 """
-LIST = "import mlflow; print([item.path for item in mlflow.MlflowClient().list_artifacts('%s')])"
+# Not the folders above: the store shows those as long as it keeps what was in them.
+LIST = "import mlflow; print([item.path for item in mlflow.MlflowClient().list_artifacts('%s', 'some/where')])"
 DOWNLOAD = """
 import hashlib, pathlib, mlflow
 down = mlflow.artifacts.download_artifacts(run_id="%s", artifact_path="some/where/kept ü.bin")
@@ -41,6 +42,7 @@ def restore(*options):
 
 def test_deleted_artifacts_come_back(client):
     experiment, run, checksum = client(LOG).stdout.split()
+    assert client(LIST % run).stdout.strip() == "['some/where/kept ü.bin']"
     assert client(DELETE % experiment).stdout.split() == ["200"]
     assert client(LIST % run).stdout.strip() == "[]"
     prefix = f"restore_prefix={experiment}/"
