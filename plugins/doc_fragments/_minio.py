@@ -35,5 +35,5 @@ options:
     type: path
 requirements:
   - Python 3.9 or newer
-  - minio 7.2.17 or newer
+  - minio 7.2.17 or newer, on the host that runs the module
 """

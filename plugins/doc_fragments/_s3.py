@@ -46,5 +46,5 @@ options:
     default: auto
 requirements:
   - Python 3.9 or newer
-  - boto3 1.26 or newer
+  - boto3 1.26 or newer, on the host that runs the module
 """

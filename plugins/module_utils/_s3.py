@@ -236,6 +236,31 @@ def canonical_lifecycle(rules, aborts_uploads=True):
     return sorted(result, key=lambda rule: rule["ID"])
 
 
+# Where S3 sends notifications, by the service in the ARN: what the list is called, and the ARN in its entries.
+_NOTIFICATION_KINDS = {
+    "sqs": ("QueueConfigurations", "QueueArn"),
+    "sns": ("TopicConfigurations", "TopicArn"),
+    "lambda": ("LambdaFunctionConfigurations", "LambdaFunctionArn"),
+}
+
+
+def _service_of(arn):
+    return (arn.split(":") + [""] * 3)[2]
+
+
+def _given(options):
+    """Without the sub-options that were not given."""
+    return {key: value for key, value in (options or {}).items() if value is not None}
+
+
+def canonical_notifications(items):
+    """In the form to compare: the names that servers give them and their order do not count."""
+    result = [
+        {"arn": item["arn"], "events": sorted(set(item["events"])), "prefix": item.get("prefix") or "", "suffix": item.get("suffix") or ""} for item in items
+    ]
+    return sorted(result, key=lambda item: json.dumps(item, sort_keys=True))
+
+
 def check_tags(tags):
     """Refuse what S3 refuses, in words that say which rule it is."""
     problem = None
@@ -265,7 +290,7 @@ class Bucket:
     """One bucket. What has a name in ASPECTS is read by read_NAME, and written by write_NAME."""
 
     # AWS wants versioning before it takes an object lock.
-    ASPECTS = ("versioning", "object_lock_enabled", "encryption", "policy", "tags", "lifecycle_rules", "quota")
+    ASPECTS = ("versioning", "object_lock_enabled", "object_lock_retention", "encryption", "policy", "tags", "lifecycle_rules", "notifications", "quota")
 
     def __init__(self, client, name, admin=None):
         """*admin* makes the connection for what S3 itself has no call for."""
@@ -278,6 +303,8 @@ class Bucket:
         self._make_admin = admin
         self._admin = None
         self._encryption_rule = {}
+        self._event_bridge = {}
+        self._answers = {}
 
     @property
     def is_minio(self):
@@ -314,6 +341,12 @@ class Bucket:
                 return {}
             raise
 
+    def _read_once(self, action, method):
+        """For what more than one aspect is read from."""
+        if method not in self._answers:
+            self._answers[method] = self._read(action, method)
+        return self._answers[method]
+
     # The bucket itself
 
     def exists(self):
@@ -339,7 +372,7 @@ class Bucket:
         """Refuse a bucket that is, or a server that would create it, somewhere else."""
         if not self.region and self.is_minio:
             # It finds a missing bucket in every region, but creates one in its own; any answer with a body tells which that is.
-            self._read("find out about", "get_bucket_versioning")
+            self._read_once("find out about", "get_bucket_versioning")
         if self.region and self.region != region:
             raise S3Error(f"The bucket {self.name} cannot be in the region {region}: it or the server is in {self.region}")
 
@@ -407,14 +440,25 @@ class Bucket:
         getattr(self, f"write_{name}")(wanted)
 
     def read_object_lock_enabled(self):
-        found = self._read("read the object lock of", "get_object_lock_configuration")
-        return found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+        return self._object_lock().get("ObjectLockEnabled") == "Enabled"
+
+    def _object_lock(self):
+        return self._read_once("read the object lock of", "get_object_lock_configuration").get("ObjectLockConfiguration", {})
 
     def write_object_lock_enabled(self, wanted):
         self.call("change the object lock of", "put_object_lock_configuration", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
 
+    def read_object_lock_retention(self):
+        rule = self._object_lock().get("Rule", {}).get("DefaultRetention", {})
+        return {name.lower(): value.lower() if name == "Mode" else value for name, value in rule.items()}
+
+    def write_object_lock_retention(self, wanted):
+        rule = {name.capitalize(): value.upper() if name == "mode" else value for name, value in wanted.items()}
+        configuration = {"ObjectLockEnabled": "Enabled", **({"Rule": {"DefaultRetention": rule}} if rule else {})}
+        self.call("change the retention of", "put_object_lock_configuration", ObjectLockConfiguration=configuration)
+
     def read_versioning(self):
-        return self._read("read the versioning of", "get_bucket_versioning").get("Status") == "Enabled"
+        return self._read_once("read the versioning of", "get_bucket_versioning").get("Status") == "Enabled"
 
     def write_versioning(self, wanted):
         self.call("change the versioning of", "put_bucket_versioning", VersioningConfiguration={"Status": "Enabled" if wanted else "Suspended"})
@@ -467,6 +511,28 @@ class Bucket:
         else:
             self.call("remove the lifecycle rules of", "delete_bucket_lifecycle")
 
+    def read_notifications(self):
+        found = self._read("read the notifications of", "get_bucket_notification_configuration")
+        self._event_bridge = {key: value for key, value in found.items() if key == "EventBridgeConfiguration"}
+        return canonical_notifications(
+            {
+                "arn": item[arn],
+                "events": item["Events"],
+                **{rule["Name"].lower(): rule["Value"] for rule in item.get("Filter", {}).get("Key", {}).get("FilterRules", [])},
+            }
+            for kind, arn in _NOTIFICATION_KINDS.values()
+            for item in found.get(kind, [])
+        )
+
+    def write_notifications(self, wanted):
+        configuration = dict(self._event_bridge)
+        for item in wanted:
+            kind, arn = _NOTIFICATION_KINDS[_service_of(item["arn"])]
+            rules = [{"Name": name, "Value": item[name]} for name in ("prefix", "suffix") if item[name]]
+            entry = {arn: item["arn"], "Events": item["events"], **({"Filter": {"Key": {"FilterRules": rules}}} if rules else {})}
+            configuration.setdefault(kind, []).append(entry)
+        self.call("change the notifications of", "put_bucket_notification_configuration", NotificationConfiguration=configuration)
+
     @property
     def admin(self):
         self._admin = self._admin or self._make_admin()
@@ -491,6 +557,14 @@ class Bucket:
         """Refuse what no server takes, before anything is asked or changed."""
         if options.get("object_lock_enabled") and options.get("versioning") is False:
             raise S3Error("A bucket with object_lock_enabled has versioning, which cannot be switched off")
+        retention = _given(options.get("object_lock_retention"))
+        if retention and (set(retention) not in ({"mode", "days"}, {"mode", "years"}) or min(retention.get("days", 1), retention.get("years", 1)) < 1):
+            raise S3Error("object_lock_retention needs a mode, and either days or years, 1 or more")
+        if retention and options.get("object_lock_enabled") is False:
+            raise S3Error("object_lock_retention needs object_lock_enabled")
+        for item in options.get("notifications") or []:
+            if _service_of(item["arn"]) not in _NOTIFICATION_KINDS:
+                raise S3Error(f"notifications go to the ARN of a queue (sqs), a topic (sns) or a function (lambda), not to {item['arn']!r}")
         if options.get("encryption_key_id") and not options["encryption"].startswith("aws:kms"):
             raise S3Error(f"encryption {options['encryption']} takes no encryption_key_id")
         if options.get("lifecycle_rules"):
@@ -521,6 +595,10 @@ class Bucket:
             if key_id is None and algorithm == current["encryption"]["algorithm"]:
                 key_id = current["encryption"]["key_id"]
             wanted["encryption"] = {"algorithm": algorithm, "key_id": key_id or None}
+        if "object_lock_retention" in wanted:
+            wanted["object_lock_retention"] = _given(wanted["object_lock_retention"])
+        if "notifications" in wanted:
+            wanted["notifications"] = canonical_notifications(wanted["notifications"])
         if "quota" in wanted:
             wanted["quota"] = parse_size(wanted["quota"])
         return wanted
@@ -529,6 +607,11 @@ class Bucket:
         """Refuse a change that the server would refuse, so that check mode knows it too."""
         if name in self.unsupported:
             raise self.unsupported[name]
+        if name == "encryption" and self.is_minio and wanted["algorithm"].startswith("aws:kms") and not wanted["key_id"]:
+            raise S3Error(f"encryption {wanted['algorithm']} needs an encryption_key_id: this server has no default key")
+        has_lock = after["object_lock_enabled"] if "object_lock_enabled" in after else name == "object_lock_retention" and self.read_object_lock_enabled()
+        if name == "object_lock_retention" and wanted and not has_lock:
+            raise S3Error(f"The bucket {self.name} has no object lock, which object_lock_retention needs: set object_lock_enabled")
         if name == "object_lock_enabled":
             problem = None
             if not wanted:
@@ -543,11 +626,13 @@ class Bucket:
 
 _NEW = {
     "object_lock_enabled": False,
+    "object_lock_retention": {},
     "versioning": False,
     "encryption": {"algorithm": "none", "key_id": None},
     "policy": {},
     "tags": {},
     "lifecycle_rules": [],
+    "notifications": [],
     "quota": 0,
 }
 

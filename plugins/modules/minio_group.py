@@ -49,6 +49,8 @@ seealso:
 """
 
 EXAMPLES = r"""
+# The host that runs the task needs the library minio, which Debian does not have: in a virtual environment that ansible_python_interpreter names.
+# The role minio keeps one on its hosts: /opt/minio/tools/bin/python.
 - name: Let the trainers read the models
   mlops.mlflow.minio_group:
     endpoint_url: https://s3.example.com:9000

@@ -29,6 +29,8 @@ seealso:
 """
 
 EXAMPLES = r"""
+# The host that runs the task needs the library minio, which Debian does not have: in a virtual environment that ansible_python_interpreter names.
+# The role minio keeps one on its hosts: /opt/minio/tools/bin/python.
 - name: List all users
   mlops.mlflow.minio_user_info:
     endpoint_url: https://s3.example.com:9000

@@ -13,7 +13,7 @@ description:
   - Creates, changes and deletes a bucket. Options that are not given are neither read nor changed, so that a server
     needs to support only what is asked for. To switch off what a server does not have is no change.
   - A bucket that needs no change costs one call, and one more for each of the options O(versioning), O(object_lock_enabled),
-    O(encryption), O(policy), O(tags), O(lifecycle_rules) and O(quota) that is given.
+    O(object_lock_retention), O(encryption), O(policy), O(tags), O(lifecycle_rules), O(notifications) and O(quota) that is given.
   - Policies and lifecycle rules are compared by what they mean, so that the form into which a server rewrites them is no change.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
@@ -44,6 +44,22 @@ options:
       - Whether versions can be locked against deletion. It brings versioning along, and cannot be switched off.
       - AWS lets it be switched on later where versioning is on; MinIO and Silo let it be chosen only when the bucket is created.
     type: bool
+  object_lock_retention:
+    description:
+      - How long new versions are locked if their writer says nothing else. An empty dictionary ends that for further ones.
+      - It needs a bucket with an object lock.
+    type: dict
+    suboptions:
+      mode:
+        description: V(governance) lets who has the right for it delete locked versions, V(compliance) lets nobody, not even the root user.
+        type: str
+        choices: [governance, compliance]
+      days:
+        description: For how many days. Either these or O(object_lock_retention.years).
+        type: int
+      years:
+        description: For how many years.
+        type: int
   encryption:
     description:
       - How the server encrypts objects for which the client does not say it.
@@ -54,6 +70,7 @@ options:
     description:
       - The key to encrypt with, for O(encryption=aws:kms) and O(encryption=aws:kms:dsse).
       - Without it, the key that the bucket has is kept. An empty one means the default key of the server.
+      - MinIO and Silo have no default key.
     type: str
   policy:
     description: The bucket policy, as a dictionary or as JSON text. An empty one, V({}), removes it.
@@ -73,6 +90,28 @@ options:
         On these servers the action is left out.
     type: list
     elements: dict
+  notifications:
+    description:
+      - Whom to tell about objects, these and no others. An empty list ends it. Deliveries to EventBridge of AWS stay as they are.
+      - MinIO and Silo know queues (C(sqs)) that their configuration defines, for example V(arn:minio:sqs::PRIMARY:webhook).
+    type: list
+    elements: dict
+    suboptions:
+      arn:
+        description: ARN of a queue (C(sqs)), a topic (C(sns)) or a function (C(lambda)).
+        type: str
+        required: true
+      events:
+        description: The events, for example V(s3:ObjectCreated:*).
+        type: list
+        elements: str
+        required: true
+      prefix:
+        description: Only for objects whose name begins like this.
+        type: str
+      suffix:
+        description: Only for objects whose name ends like this.
+        type: str
   quota:
     description:
       - How much the bucket may hold, as a number of bytes or as a size like V(100G), which is 100 times 2 to the power of 30 bytes. V(0) is no limit.
@@ -88,6 +127,8 @@ seealso:
 """
 
 EXAMPLES = r"""
+# The host that runs the task needs boto3: Debian's package python3-boto3, or a virtual environment that ansible_python_interpreter names.
+# The role minio keeps one with boto3 and minio on its hosts: /opt/minio/tools/bin/python.
 - name: Create a bucket on AWS, with the login of the instance
   mlops.mlflow.s3_bucket:
     name: example-mlflow
@@ -150,6 +191,10 @@ bucket:
       description: Whether versions can be locked.
       type: bool
       returned: when the option is given
+    object_lock_retention:
+      description: The C(mode), and the C(days) or C(years). Empty without one.
+      type: dict
+      returned: when the option is given
     encryption:
       description: The C(algorithm) and the C(key_id), which is null for the default key of the server.
       type: dict
@@ -164,6 +209,11 @@ bucket:
       returned: when the option is given
     lifecycle_rules:
       description: The rules in the form in which two can be compared.
+      type: list
+      elements: dict
+      returned: when the option is given
+    notifications:
+      description: The notifications in the form in which two can be compared.
       type: list
       elements: dict
       returned: when the option is given
@@ -202,12 +252,26 @@ def main() -> t.NoReturn:
             "force": {"type": "bool", "default": False},
             "versioning": {"type": "bool"},
             "object_lock_enabled": {"type": "bool"},
+            "object_lock_retention": {
+                "type": "dict",
+                "options": {"mode": {"type": "str", "choices": ["governance", "compliance"]}, "days": {"type": "int"}, "years": {"type": "int"}},
+            },
             "encryption": {"type": "str", "choices": ["none", "AES256", "aws:kms", "aws:kms:dsse"]},
             "encryption_key_id": {"type": "str", "no_log": False},
             "policy": {"type": "json"},
             "tags": {"type": "dict"},
             "purge_tags": {"type": "bool", "default": True},
             "lifecycle_rules": {"type": "list", "elements": "dict"},
+            "notifications": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "arn": {"type": "str", "required": True},
+                    "events": {"type": "list", "elements": "str", "required": True},
+                    "prefix": {"type": "str"},
+                    "suffix": {"type": "str"},
+                },
+            },
             "quota": {"type": "str"},
         },
         required_together=[("access_key", "secret_key")],

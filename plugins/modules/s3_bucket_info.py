@@ -30,13 +30,15 @@ options:
       - V(quota) needs the Python library C(minio), and an O(access_key) that may read quotas.
     type: list
     elements: str
-    choices: [versioning, object_lock_enabled, encryption, policy, tags, lifecycle_rules, quota]
+    choices: [versioning, object_lock_enabled, encryption, policy, tags, lifecycle_rules, object_lock_retention, notifications, quota]
     default: [versioning, object_lock_enabled, encryption, policy, tags, lifecycle_rules]
 seealso:
   - module: mlops.mlflow.s3_bucket
 """
 
 EXAMPLES = r"""
+# The host that runs the task needs boto3: Debian's package python3-boto3, or a virtual environment that ansible_python_interpreter names.
+# The role minio keeps one with boto3 and minio on its hosts: /opt/minio/tools/bin/python.
 - name: Look at a bucket
   mlops.mlflow.s3_bucket_info:
     endpoint_url: https://s3.example.com:9000
@@ -93,6 +95,15 @@ bucket:
       type: list
       elements: dict
       returned: when O(gather) names it
+    object_lock_retention:
+      description: The C(mode), and the C(days) or C(years) for which new versions are locked. Empty without one.
+      type: dict
+      returned: when O(gather) names it
+    notifications:
+      description: The notifications in the form in which two can be compared.
+      type: list
+      elements: dict
+      returned: when O(gather) names it
     quota:
       description: How many bytes the bucket may hold, 0 for no limit.
       type: int
@@ -126,7 +137,7 @@ def main() -> t.NoReturn:
         argument_spec={
             **s3_argument_spec(),
             "name": {"type": "str", "required": True},
-            "gather": {"type": "list", "elements": "str", "choices": [*aspects, "quota"], "default": aspects},
+            "gather": {"type": "list", "elements": "str", "choices": [*aspects, "object_lock_retention", "notifications", "quota"], "default": aspects},
         },
         required_together=[("access_key", "secret_key")],
         mutually_exclusive=[("profile", "access_key"), ("profile", "session_token")],

@@ -38,6 +38,8 @@ seealso:
 """
 
 EXAMPLES = r"""
+# The host that runs the task needs boto3: Debian's package python3-boto3, or a virtual environment that ansible_python_interpreter names.
+# The role minio keeps one with boto3 and minio on its hosts: /opt/minio/tools/bin/python.
 - name: Bring back the artifacts of experiment 1 that were deleted today
   mlops.mlflow.s3_undelete:
     endpoint_url: https://s3.example.com:9000

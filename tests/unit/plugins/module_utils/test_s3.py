@@ -157,6 +157,34 @@ def test_unchanged_bucket_costs_one_call_and_one_for_each_option():
     assert sorted(client.calls) == ["get_bucket_tagging", "get_bucket_versioning", "head_bucket"]
 
 
+def test_what_two_options_are_read_from_is_read_once():
+    """On MinIO the region too comes from the answer about versioning."""
+    minio = {"ResponseMetadata": {"HTTPHeaders": {"server": "MinIO"}}}
+    lock = {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 3}}}}
+    client = Answers(head_bucket=minio, get_bucket_versioning={"Status": "Enabled"}, get_object_lock_configuration=lock)
+    options = {
+        "region": "us-east-1",
+        "versioning": True,
+        "object_lock_enabled": True,
+        "object_lock_retention": {"mode": "governance", "days": 3, "years": None},
+    }
+    before, after = _s3.ensure_present(_s3.Bucket(client, "mlflow"), options)
+    assert before == after
+    assert sorted(client.calls) == ["get_bucket_versioning", "get_object_lock_configuration", "head_bucket"]
+
+
+def test_deliveries_to_event_bridge_stay_and_names_do_not_count():
+    rule = {"Id": "x", "Events": ["s3:B", "s3:A"], "Filter": {"Key": {"FilterRules": [{"Name": "Prefix", "Value": "a/"}]}}}
+    found = {"EventBridgeConfiguration": {}, "TopicConfigurations": [{**rule, "TopicArn": "arn:aws:sns:eu-central-1:1:t"}]}
+    topic = {"arn": "arn:aws:sns:eu-central-1:1:t", "events": ["s3:A", "s3:B"], "prefix": "a/", "suffix": None}
+    client = Answers(get_bucket_notification_configuration=found)
+    before, after = _s3.ensure_present(_s3.Bucket(client, "mlflow"), {"notifications": [topic]})
+    assert before == after
+    _s3.ensure_present(_s3.Bucket(client, "mlflow"), {"notifications": [{"arn": "arn:aws:lambda:eu-central-1:1:function:f", "events": ["s3:A"]}]})
+    sent = {"LambdaFunctionArn": "arn:aws:lambda:eu-central-1:1:function:f", "Events": ["s3:A"]}
+    assert client.sent["NotificationConfiguration"] == {"EventBridgeConfiguration": {}, "LambdaFunctionConfigurations": [sent]}
+
+
 def test_unsupported_option_fails_only_when_asked_for():
     client = Answers(get_bucket_encryption="NotImplemented")
     _s3.ensure_present(_s3.Bucket(client, "mlflow"), {"versioning": False})
