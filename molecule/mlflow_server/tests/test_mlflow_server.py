@@ -178,6 +178,22 @@ def test_host_names(host, socket, name, status):
     assert run_python(host, STATUS, name).strip() == str(status)
 
 
+def test_no_experiment_is_on_the_servers_disk(host):
+    code = """
+import mlflow
+mlflow.set_tracking_uri(uri)
+answers = []
+for location in ("file:///var/lib/mlflow/tmp/x", "/var/lib/mlflow/tmp/x", "FILE:/var/lib/mlflow/tmp/x", "./x", "mlflow-artifacts:/elsewhere", None):
+    try:
+        mlflow.create_experiment(os.urandom(8).hex(), artifact_location=location)
+        answers.append("made")
+    except mlflow.MlflowException as exc:
+        answers.append(exc.error_code if "artifact_location" in str(exc) else str(exc))
+print(*answers)
+"""
+    assert run_python(host, code).split() == ["INVALID_PARAMETER_VALUE"] * 4 + ["made"] * 2
+
+
 def test_nothing_needs_the_first_experiment(host, socket):
     """`mlflow gc` may remove it."""
     if socket:
