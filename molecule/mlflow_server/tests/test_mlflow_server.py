@@ -135,6 +135,47 @@ def test_heads_of_requests_may_be_as_large_as_nginx_lets_them(host, both):
     assert run_python(host, HEADS).split() == (["200", "200"] if both else ["200"])
 
 
+BOMB = """
+import gzip
+for content in (gzip.compress(bytes(1 << 28)), gzip.compress(b"{}"), b"{}"):
+    server = http.client.HTTPConnection(*uri.removeprefix("http://").split(":"), timeout=60)
+    if os.path.exists(SOCKET):
+        server.sock = socket.socket(socket.AF_UNIX)
+        server.sock.connect(SOCKET.replace("mlflow/", "mlflow-fastapi/", 1))
+    headers = {"Host": "localhost", "Content-Type": "application/json", "X-MLflow-Experiment-Id": "0"}
+    server.request("POST", "/v1/traces", content, headers | ({"Content-Encoding": "gzip"} if content[0] == 31 else {}))
+    answer = server.getresponse()
+    print(answer.status, json.loads(answer.read()).get("detail", "").replace(" ", "_"))
+"""
+
+
+LENGTH = """
+server = http.client.HTTPConnection(*uri.removeprefix("http://").split(":"), timeout=60)
+if os.path.exists(SOCKET):
+    server.sock = socket.socket(socket.AF_UNIX)
+    server.sock.connect(SOCKET.replace("mlflow/", "mlflow-fastapi/", 1))
+path = "/api/2.0/mlflow-artifacts/artifacts/length.bin"
+server.request("PUT", path, bytes(300000), {"Host": "localhost"})
+server.getresponse().read()
+server.request("GET", path, headers={"Host": "localhost"})
+answer = server.getresponse()
+print(answer.status, answer.getheader("Content-Length"), len(answer.read()))
+"""
+
+
+def test_downloads_say_their_length(host):
+    """Without it, a client of HTTP/1.0 takes a download that was cut for a whole one."""
+    assert run_python(host, LENGTH).split() == ["200", "300000", "300000"]
+
+
+def test_packed_traces_do_not_fill_the_memory(host, both):
+    """256 MB of zeros in a quarter of a megabyte are refused; the same answer follows for what is packed and what is not."""
+    refusal = "Invalid_OpenTelemetry_format_-_no_spans_found"
+    assert run_python(host, BOMB).split() == ["413", "400", refusal, "400", refusal]
+    unit = "mlflow-fastapi.service" if both else UNIT
+    assert host.check_output("systemctl show --property NRestarts --value %s", unit) == "0"
+
+
 def main_pid(host):
     return host.check_output("systemctl show --property MainPID --value %s", UNIT)
 

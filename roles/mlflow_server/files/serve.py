@@ -16,6 +16,8 @@ def take_place(command, extra_env=None, **_options):
     if "gunicorn" in command and "-b" in command:
         start = command.index("-b")
         del command[start : start + 2]
+    if command[-1] == "mlflow.server.fastapi_app:app":
+        command[-1:] = ["--app-dir", os.path.dirname(os.path.abspath(__file__)), "bounds:app"]
     os.execv(command[0], command)
 
 

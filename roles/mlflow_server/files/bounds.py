@@ -1,0 +1,172 @@
+"""MLflow's FastAPI application, with bounds for bodies that it keeps in memory: their size, also unpacked, and how many large ones there are at once.
+
+Uploads of artifacts are passed on as they come, and have none. `serve.py` puts this in the place of `mlflow.server.fastapi_app:app`.
+"""
+
+import asyncio
+import contextvars
+import json
+import os
+import sys
+import zlib
+
+UPLOADS = "/mlflow-artifacts/artifacts/"
+TRACES = "/v1/traces"
+MAX_BODY = 64 * 1024 * 1024
+# Of spans MLflow makes Python objects that take many times as much.
+MAX_TRACES = 16 * 1024 * 1024
+# Bodies above LARGE are read and worked on two at a time, and have to come in within SECONDS.
+LARGE = 256 * 1024
+PLACES = asyncio.Semaphore(2)
+SECONDS = 60
+
+
+class RefusedError(Exception):
+    """A body that MLflow does not get to see: the status, and why."""
+
+
+class Unpacker:
+    """Takes a compressed body as it comes, without ever unpacking more than is wanted."""
+
+    def __init__(self, encoding):
+        self._encoding = encoding
+        self._stream = None
+
+    def unpack(self, data, limit):
+        """At most `limit` bytes. What is above them is lost: they are refused."""
+        found = bytearray()
+        while data and len(found) < limit:
+            if self._stream is None:
+                # A deflated body may have a header, or be bare.
+                bare = self._encoding == "deflate" and data[0] & 0x0F != 8
+                self._stream = zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32)
+            try:
+                found += self._stream.decompress(data, limit - len(found))
+            except zlib.error:
+                raise RefusedError(400, "The body is not what its Content-Encoding says.") from None
+            data = self._stream.unused_data or self._stream.unconsumed_tail
+            if self._stream.eof:
+                self._stream = None
+        return found
+
+    def end(self):
+        if self._stream is not None:
+            raise RefusedError(400, "The body ends too early.")
+
+
+class Bounded:
+    """An ASGI application in front of another."""
+
+    def __init__(self, app):
+        self._app = app
+
+    async def __call__(self, scope, receive, send):
+        headers = dict(scope.get("headers", ()))
+        if scope["type"] != "http" or UPLOADS in scope["path"] or not headers.keys() & {b"content-length", b"transfer-encoding"}:
+            await self._app(scope, receive, send)
+            return
+        body = Body(receive, MAX_TRACES if scope["path"] == TRACES else MAX_BODY)
+        encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+        try:
+            if encoding in ("gzip", "deflate"):
+                body.unpacker = Unpacker(encoding)
+            await body.read()
+            # The gateway waits for its providers, which takes time and no memory.
+            if scope["path"].startswith("/gateway/"):
+                body.close()
+            if body.unpacker:
+                body.unpacker.end()
+                kept = [(name, value) for name, value in scope["headers"] if name not in (b"content-encoding", b"content-length", b"transfer-encoding")]
+                scope = {**scope, "headers": [*kept, (b"content-length", str(len(body.content)).encode())]}
+            await self._app(scope, body.replay, send)
+        except RefusedError as refusal:
+            status, message = refusal.args
+            code = {400: "BAD_REQUEST", 408: "REQUEST_TIMEOUT", 413: "REQUEST_LIMIT_EXCEEDED", 503: "TEMPORARILY_UNAVAILABLE"}[status]
+            answer = json.dumps({"error_code": code, "message": message}).encode()
+            head = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode()), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await send({"type": "http.response.body", "body": answer})
+        finally:
+            body.close()
+
+
+class Body:
+    """A body that is read before the application is asked."""
+
+    unpacker = None
+
+    def __init__(self, receive, limit):
+        self._receive = receive
+        self._limit = limit
+        self._large = False
+        self._last = None
+        self.content = bytearray()
+
+    async def read(self):
+        await self._read(LARGE)
+        if self._last:
+            return
+        try:
+            await asyncio.wait_for(PLACES.acquire(), SECONDS)
+        except (TimeoutError, asyncio.TimeoutError):
+            raise RefusedError(503, "Too many large requests at once. Try again.") from None
+        self._large = True
+        try:
+            await asyncio.wait_for(self._read(self._limit), SECONDS)
+        except (TimeoutError, asyncio.TimeoutError):
+            raise RefusedError(408, f"A body above {LARGE} bytes has to come in within {SECONDS} seconds.") from None
+
+    async def _read(self, size):
+        while not self._last and len(self.content) <= size:
+            message = await self._receive()
+            data = message.get("body", b"")
+            self.content += self.unpacker.unpack(data, self._limit + 1 - len(self.content)) if self.unpacker else data
+            if len(self.content) > self._limit:
+                raise RefusedError(413, f"The body has more than {self._limit} bytes.")
+            if not message.get("more_body"):
+                self._last = message
+
+    async def replay(self):
+        if self._last["type"] != "http.request":
+            return self._last
+        if self.content is None:
+            return await self._receive()
+        content, self.content = bytes(self.content), None
+        return {"type": "http.request", "body": content}
+
+    def close(self):
+        if self._large:
+            PLACES.release()
+        self._large = False
+
+
+def say_lengths(router):
+    """Downloads of artifacts get a Content-Length: without, a client of HTTP/1.0 takes one that was cut for a whole one.
+
+    MLflow has the file when it asks for its type, and streams it next (`mlflow.server.artifact_router` of 3.15 to 3.17).
+    """
+    length = contextvars.ContextVar("length")
+    guess = router._guess_mime_type
+
+    def guess_and_note(path):
+        length.set(os.path.getsize(path))
+        return guess(path)
+
+    class Response(router.StreamingResponse):
+        def __init__(self, content, headers=None, **options):
+            super().__init__(content, headers={**(headers or {}), "Content-Length": str(length.get())}, **options)
+
+    router._guess_mime_type, router.StreamingResponse = guess_and_note, Response
+
+
+def __getattr__(name):
+    """`app`, when the server asks for it: the rest can be used without MLflow."""
+    if name != "app":
+        raise AttributeError(name)
+    from mlflow.server import fastapi_app
+
+    # MLflow < 3.15 leaves artifacts to Flask.
+    router = sys.modules.get("mlflow.server.artifact_router")
+    if hasattr(router, "_guess_mime_type") and hasattr(router, "StreamingResponse"):
+        say_lengths(router)
+    return Bounded(fastapi_app.app)

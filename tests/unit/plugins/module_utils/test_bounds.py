@@ -1,0 +1,104 @@
+"""The bounds for bodies in front of MLflow's FastAPI application."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import importlib.util
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[4] / "roles/mlflow_server/files/bounds.py"
+BOMB = gzip.compress(bytes(1 << 28), 9)
+
+
+@pytest.fixture
+def bounds():
+    spec = importlib.util.spec_from_file_location("bounds", SOURCE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def echo(scope, receive, send):
+    content = b""
+    while True:
+        message = await receive()
+        content += message["body"]
+        if not message.get("more_body"):
+            break
+    await send({"status": 200, "headers": dict(scope["headers"])})
+    await send({"body": content})
+
+
+def ask(bounds, chunks, path="/v1/traces", pause=0.0, **headers):
+    """The answer's status, the headers that the application saw, and its body."""
+    chunks = list(chunks)
+    answer = []
+
+    async def receive():
+        await asyncio.sleep(pause)
+        return {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks)}
+
+    async def send(message):
+        answer.append(message)
+
+    head = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "path": path, "headers": head or [(b"transfer-encoding", b"chunked")]}
+    asyncio.run(bounds.Bounded(echo)(scope, receive, send))
+    return answer[0]["status"], answer[0]["headers"], answer[1]["body"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("GZIP", lambda text: gzip.compress(text[:5]) + gzip.compress(text[5:])),
+        ("deflate", zlib.compress),
+        ("deflate", lambda text: zlib.compress(text)[2:-4]),
+    ],
+)
+def test_packed_bodies_arrive_unpacked(bounds, encoding, pack):
+    text = b"spans " * 100_000
+    packed = pack(text)
+    status, headers, body = ask(bounds, [packed[i : i + 100] for i in range(0, len(packed), 100)], content_encoding=encoding, content_length="1")
+    assert (status, body) == (200, text)
+    assert headers == {b"content-length": str(len(text)).encode()}
+
+
+def test_unpacking_is_bounded(bounds):
+    tracemalloc.start()
+    status, _headers, body = ask(bounds, [BOMB], content_encoding="gzip", content_length=str(len(BOMB)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert status == 413 and b"REQUEST_LIMIT_EXCEEDED" in body
+    assert peak < 3 * bounds.MAX_TRACES
+
+
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"text")[:-9]])
+def test_broken_packing_is_refused(bounds, content):
+    assert ask(bounds, [content], content_encoding="gzip", content_length="1")[0] == 400
+
+
+def test_bodies_are_bounded_and_uploads_are_not(bounds):
+    bounds.MAX_TRACES, bounds.MAX_BODY = 1 << 20, 2 << 20
+    chunks = [bytes(1 << 20), b"x"]
+    assert ask(bounds, chunks)[0] == 413
+    assert ask(bounds, chunks, "/api/2.0/mlflow/runs/log-inputs")[0] == 200
+    assert ask(bounds, chunks * 2, "/api/2.0/mlflow/runs/log-inputs")[0] == 413
+    assert ask(bounds, chunks * 2, "/api/2.0/mlflow-artifacts/artifacts/x")[0] == 200
+
+
+def test_large_bodies_have_to_come_in(bounds):
+    bounds.SECONDS = 0.3
+    assert ask(bounds, [bytes(bounds.LARGE + 1), *[b"x"] * 20], pause=0.1)[0] == 408
+    assert ask(bounds, [b"x"] * 10, pause=0.05)[0] == 200
+    assert bounds.PLACES._value == 2
+
+
+def test_other_encodings_and_requests_without_a_body_pass(bounds):
+    assert ask(bounds, [b"x"], "/gateway/x", content_encoding="zstd", content_length="1")[1:] == ({b"content-encoding": b"zstd", b"content-length": b"1"}, b"x")
+    assert ask(bounds, [b""], accept="x")[1] == {b"accept": b"x"}
