@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +152,21 @@ def test_server_memory(groups, execute):
     print(f"MLflow: {found}")
     assert found["processes"] == 4
     assert 100 < found["pss_mb"] <= 720
+
+
+def test_a_server_that_was_left_behind_is_stopped(groups, tmp_path):
+    """Seen in check mode: the same host, in an inventory where MLflow has moved to another one."""
+    (host,) = groups["mlflow_server"]
+    if host not in groups["postgres"]:
+        pytest.skip("the host of MLflow has no other part, and would leave the site with it")
+    hosts = {"postgres": {"hosts": {host: None}}, "mlflow_server": {"hosts": {"elsewhere": None}}}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"all": {"children": hosts, "vars": {"ansible_connection": "community.docker.docker"}}}))
+    site = Path(__file__).parents[3] / "playbooks/site.yml"
+    argv = ["ansible-playbook", str(site), "-i", str(inventory), "--limit", host, "--tags", "mlflow_server", "--check"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default"})
+    assert "TASK [Stop it]" in done.stdout
+    assert "changed=1 " in done.stdout
 
 
 def test_every_route_answers_as_at_a_plain_server(groups, execute, secrets):
