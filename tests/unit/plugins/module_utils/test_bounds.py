@@ -60,6 +60,7 @@ def ask(bounds, chunks, path="/v1/traces", pause=0.0, **headers):
         ("deflate", zlib.compress),
         ("deflate", lambda text: zlib.compress(text)[2:-4]),
     ],
+    ids=["gzip", "members", "zlib", "bare"],
 )
 def test_packed_bodies_arrive_unpacked(bounds, encoding, pack):
     text = b"spans " * 100_000
@@ -78,7 +79,7 @@ def test_unpacking_is_bounded(bounds):
     assert peak < 3 * bounds.MAX_TRACES
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"text")[:-9]])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"text")[:-9]], ids=["other", "cut"])
 def test_broken_packing_is_refused(bounds, content):
     assert ask(bounds, [content], content_encoding="gzip", content_length="1")[0] == 400
 
