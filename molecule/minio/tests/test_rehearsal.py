@@ -31,6 +31,7 @@ LESS = {
 
 SWITCH = "configure | Switch to the program, and write the environment and the unit of the server"
 START = "service | Run the server now and after each boot"
+OUTDATED = "service | Find the server older than its files"
 VERIFY = "verify | Write and read an object, and be refused with the well-known login"
 
 
@@ -69,3 +70,27 @@ def test_check_mode_foretells_another_address(run):
 def test_server_that_was_down_is_started_and_verified(host, run):
     host.check_output("systemctl stop minio")
     assert run({}) == [START, VERIFY]
+
+
+def test_server_that_is_older_than_its_files_is_restarted_and_verified(host, run):
+    """As after a run that ended before its handlers ran: the files are as they should be, and what runs is not."""
+    switch = 'sed -i \'s/MINIO_UPDATE="{}"/MINIO_UPDATE="{}"/\' /etc/minio/minio.env'
+    environment = "tr '\\0' '\\n' </proc/$(systemctl show --property MainPID --value minio)/environ | grep MINIO_UPDATE"
+    host.check_output(f"{switch.format('off', 'on')} && systemctl restart minio && {switch.format('on', 'off')}")
+    assert host.check_output(environment) == "MINIO_UPDATE=on"
+    assert run({}, "--check") == [OUTDATED]
+    assert run({}) == [OUTDATED, VERIFY]
+    assert host.check_output(environment) == "MINIO_UPDATE=off"
+    assert run({}) == []
+
+
+def test_numbers_may_be_text(run):
+    """As those of `-e minio_port=9000` are."""
+    numbers = {
+        "minio_port": "9000",
+        "minio_console_port": "9001",
+        "minio_min_memory_mb": "128",
+        "minio_min_disk_mb": "64",
+        "minio_start_timeout_seconds": "120",
+    }
+    assert run(numbers) == []
