@@ -254,9 +254,15 @@ def _given(options):
 
 
 def canonical_notifications(items):
-    """In the form to compare: the names that servers give them and their order do not count."""
+    """In the form to compare: the names that servers give them and their order do not count, nor does the region that MinIO puts into its ARNs."""
     result = [
-        {"arn": item["arn"], "events": sorted(set(item["events"])), "prefix": item.get("prefix") or "", "suffix": item.get("suffix") or ""} for item in items
+        {
+            "arn": re.sub("^(arn:minio:sqs):[^:]*:", r"\1::", item["arn"]),
+            "events": sorted(set(item["events"])),
+            "prefix": item.get("prefix") or "",
+            "suffix": item.get("suffix") or "",
+        }
+        for item in items
     ]
     return sorted(result, key=lambda item: json.dumps(item, sort_keys=True))
 

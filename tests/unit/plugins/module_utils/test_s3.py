@@ -173,6 +173,14 @@ def test_what_two_options_are_read_from_is_read_once():
     assert sorted(client.calls) == ["get_bucket_versioning", "get_object_lock_configuration", "head_bucket"]
 
 
+def test_region_that_minio_puts_into_an_arn_is_no_change():
+    found = {"QueueConfigurations": [{"QueueArn": "arn:minio:sqs:eu-test-1:PRIMARY:webhook", "Events": ["s3:A"]}]}
+    client = Answers(get_bucket_notification_configuration=found)
+    wanted = [{"arn": "arn:minio:sqs::PRIMARY:webhook", "events": ["s3:A"]}]
+    before, after = _s3.ensure_present(_s3.Bucket(client, "mlflow"), {"notifications": wanted})
+    assert before == after
+
+
 def test_deliveries_to_event_bridge_stay_and_names_do_not_count():
     rule = {"Id": "x", "Events": ["s3:B", "s3:A"], "Filter": {"Key": {"FilterRules": [{"Name": "Prefix", "Value": "a/"}]}}}
     found = {"EventBridgeConfiguration": {}, "TopicConfigurations": [{**rule, "TopicArn": "arn:aws:sns:eu-central-1:1:t"}]}
