@@ -1,8 +1,10 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+README = Path(__file__).parents[3] / "roles/mlflow_server/README.md"
 PROBE = Path(__file__).parents[3] / "benchmarks/probe.py"
 UNIT = "mlflow.service"
 PYTHON = "/opt/mlflow/current/bin/python"
@@ -217,6 +219,28 @@ def test_host_names(host, socket, name, status):
     if not socket and name.startswith("mlflow"):
         status = 403
     assert run_python(host, STATUS, name).strip() == str(status)
+
+
+def test_deleted_runs_are_removed_as_the_readme_says(host, socket):
+    if socket:
+        pytest.skip("gc speaks no unix socket")
+    delete = """
+import mlflow
+mlflow.set_tracking_uri(uri)
+mlflow.set_experiment("garbage")
+with mlflow.start_run() as run:
+    mlflow.log_text("x", "a.txt")
+mlflow.delete_run(run.info.run_id)
+print(run.info.run_id)
+"""
+    run_id = run_python(host, delete).split()[-1]
+    find = ("find /var/lib/mlflow/artifacts -path %s", f"*{run_id}*a.txt")
+    assert host.check_output(*find)
+    (command,) = re.findall(r"```sh\nsudo (systemd-run .*?)```", README.read_text(), re.DOTALL)
+    done = host.run(command.replace("30d", "1s"))
+    assert done.rc == 0, done.stderr
+    assert run_id in done.stdout + done.stderr
+    assert not host.check_output(*find)
 
 
 def test_no_experiment_is_on_the_servers_disk(host):
