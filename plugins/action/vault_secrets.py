@@ -21,7 +21,7 @@ HEADER = "---\n# Random secrets. A value that something was stored or set up wit
 
 
 def new_password() -> str:
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(PASSWORD_CHARACTERS))
+    return "".join(secrets.SystemRandom().choices(string.ascii_letters + string.digits, k=PASSWORD_CHARACTERS))
 
 
 def new_fernet_key() -> str:
