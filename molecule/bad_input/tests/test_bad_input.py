@@ -71,6 +71,7 @@ ELSEWHERE = {
     "mlflow_server_config_dir": "/etc/other",
     "mlflow_server_data_dir": "/var/lib/other",
 }
+TLS = {"mlflow_server_tls_enabled": True, "mlflow_server_tls_client_ca_files": ["/nonexistent.crt"]}
 
 # (role, what is wrong, variables, what the message says)
 CASES = [
@@ -98,6 +99,9 @@ CASES = [
         r"max_connections.*mlflow_server_pool_size|mlflow_server_pool_size.*max_connections",
     ),
     ("mlflow_server", "no worker", {"mlflow_server_fastapi_workers": 0}, r"mlflow_server_fastapi_workers.*at least 1"),
+    ("mlflow_server", "TLS without clients", {"mlflow_server_tls_enabled": True}, r"mlflow_server_tls_client_ca_files lets nobody in"),
+    ("mlflow_server", "TLS on a socket", {**TLS, "mlflow_server_socket": "/run/mlflow/mlflow.sock"}, r"excludes mlflow_server_socket"),
+    ("mlflow_server", "CA of the clients missing", TLS, r"The controller has no /nonexistent\.crt"),
     ("mlflow_server", "version without lock", {"mlflow_server_version": "3.5.0"}, r"no lock.*mlflow_server_unlocked"),
     ("mlflow_server", "shared without secrets", {**database(), **SHARED}, r"mlflow_server_flask_secret_key"),
     (
@@ -137,6 +141,13 @@ CASES = [
     ("nginx_tls", "certificate expired", certificate("expired", "good"), r"expired"),
     ("nginx_tls", "public name with scheme", {"nginx_tls_server_name": "https://mlflow.example.com"}, r"without a scheme"),
     ("nginx_tls", "public name with port", {"nginx_tls_server_name": "mlflow.example.com:8443"}, r"without a scheme, port"),
+    ("nginx_tls", "TLS behind it without a name", {"nginx_tls_upstream_tls_enabled": True}, r"needs nginx_tls_upstream_tls_name"),
+    (
+        "nginx_tls",
+        "CA of the servers behind missing",
+        {"nginx_tls_upstream_tls_enabled": True, "nginx_tls_upstream_tls_name": "mlflow.internal", "nginx_tls_upstream_ca_files": ["/nonexistent.crt"]},
+        r"The controller has no /nonexistent\.crt",
+    ),
     ("nginx_tls", "no upstream", {"nginx_tls_upstreams": []}, r"nginx_tls_upstreams"),
 ]
 
