@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import typing as t
@@ -131,7 +132,7 @@ def hba_lines(rules: list[Rule], databases: list[str], owners: list[str], users:
     In its own cluster they are all there is. In one of others they speak of the role's databases and users alone, and end with a refusal: what the rules
     behind them let in, they let into other databases, and as other users than the owners.
     """
-    asked = [line_of(rule) for rule in rules]
+    asked = [line_of(rule, address) for rule in rules for address in rule["address"].split(",")]
     if own:
         return ["local all postgres peer", *from_here("all", "all"), *asked]
     here, names, who = (",".join(quoted(name) for name in part) for part in (databases, owners, users))
@@ -147,8 +148,16 @@ def from_here(databases: str, users: str) -> list[str]:
     return [way.format(databases, users) + " scram-sha-256" for way in ways]
 
 
-def line_of(rule: Rule) -> str:
-    return " ".join(part for part in (rule["type"], rule["database"], rule["user"], rule["address"], rule["method"], rule["options"]) if part)
+def line_of(rule: Rule, address: str) -> str:
+    return " ".join(part for part in (rule["type"], rule["database"], rule["user"], with_mask(address), rule["method"], rule["options"]) if part)
+
+
+def with_mask(address: str) -> str:
+    """A single host as the network that holds it alone; PostgreSQL wants a mask with each address."""
+    try:
+        return f"{address}/{ipaddress.ip_address(address).max_prefixlen}"
+    except ValueError:
+        return address
 
 
 def quoted(name: str) -> str:

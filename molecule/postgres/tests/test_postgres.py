@@ -180,6 +180,12 @@ def test_what_is_written_is_what_runs(host, cluster, port, connections):
     assert max(int(moment) for moment in changed.split()) <= float(loaded)
 
 
+def test_who_does_not_log_in_is_sent_away(host):
+    """A connection that sends nothing, timed: the server ends it."""
+    code = "import socket, time; s = socket.create_connection(('127.0.0.1', 5432)); t = time.time(); s.settimeout(30); s.recv(1); print(time.time() - t)"
+    assert 5 < float(host.check_output("python3 -c %s", code)) < 20
+
+
 def test_the_rules_of_others_stay_and_open_nothing_of_ours(host):
     """The shop trusts everybody, and goes on to; the role's database lets nobody in by that."""
 

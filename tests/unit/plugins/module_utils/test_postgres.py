@@ -96,6 +96,22 @@ def test_rules_among_others():
     assert _postgres.hba_lines([], [], [], [], own=False) == ["local all postgres peer"]
 
 
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("10.0.0.5", ["10.0.0.5/32"]),
+        ("2001:db8::5", ["2001:db8::5/128"]),
+        ("10.0.0.0/24,db.example.com,10.0.0.5", ["10.0.0.0/24", "db.example.com", "10.0.0.5/32"]),
+        ("samenet", ["samenet"]),
+    ],
+)
+def test_addresses_of_rules(address, written):
+    lines = _postgres.hba_lines([{**RULE, "address": address}], [], [], [], own=True)
+    assert lines[-len(written) :] == [f"hostssl app app {each} scram-sha-256" for each in written]
+    local = {**RULE, "type": "local", "address": "", "method": "peer"}
+    assert _postgres.hba_lines([local], [], [], [], own=False)[-1] == "local app app peer"
+
+
 def test_whose_rules_they_are():
     block = f"{_postgres.BLOCK_BEGIN}\nlocal mine mine peer\n{_postgres.BLOCK_END}\n"
     others = "# TYPE  DATABASE\nlocal all all peer\n"
