@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 KEY = ec.generate_private_key(ec.SECP256R1())
-NAMES = ["db.example.com", "10.0.0.5"]
+NAMES = ("db.example.com", "10.0.0.5")
 
 
 def general_name(text):
