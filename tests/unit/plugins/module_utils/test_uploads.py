@@ -90,7 +90,7 @@ def plugin(monkeypatch):
         module(name)
     module("boto3.s3.transfer", TransferConfig=lambda **_options: types.SimpleNamespace())
     module("mlflow.exceptions", MlflowException=Refusal)
-    module("mlflow.protos.databricks_pb2", TEMPORARILY_UNAVAILABLE=1)
+    module("mlflow.protos.databricks_pb2", RESOURCE_DOES_NOT_EXIST=2, TEMPORARILY_UNAVAILABLE=1)
     module("mlflow.store.artifact.s3_artifact_repo", S3ArtifactRepository=Repository)
     module("mlflow.store.artifact.artifact_repo", StreamUploadMixin=type("StreamUploadMixin", (), {}))
     spec = importlib.util.spec_from_file_location("mlops_mlflow_s3", SOURCE)
