@@ -223,6 +223,14 @@ def test_the_assistant_is_refused(site, path):
     assert site.request("GET", "/ajax-api/3.0/mlflow/assistants").status == 200
 
 
+def test_a_question_mark_in_the_name_of_an_artifact_overwrites_no_other(site):
+    refused = site.request("PUT", ARTIFACT + "q?m", body=b"other")
+    assert refused.status == 400
+    assert b"rename the file" in refused.content
+    assert site.json("/uploads/q") == {}
+    assert site.request("PUT", ARTIFACT + "q%3Fm", body=b"quoted").status == 200
+
+
 def test_route_goes_to_its_own_server(site):
     # Where there is no route, the only server behind is the same one.
     assert site.json("/v1/traces/x")["server"] == "unix"
