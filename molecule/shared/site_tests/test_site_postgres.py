@@ -1,6 +1,13 @@
 """The database of the site as its neighbours see it."""
 
+import os
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
+
+ROOT = Path(__file__).parents[3]
 
 # The first step of a login with TLS, as any client makes it; prints what the server answers: R asks for a password, E refuses.
 LOGIN = """
@@ -43,3 +50,15 @@ def test_other_users_of_the_machine_take_no_place_of_the_database(groups, execut
     assert execute(database, "ss", "-Hltn", "sport = :5432").stdout == ""
     assert execute(database, "runuser", "-u", "nobody", "--", "python3", "-", stdin=FLOOD).stdout.split() == ["0", "400"]
     assert execute(database, "runuser", "-u", "mlflow", "--", "python3", "-", stdin=FLOOD.replace("400", "1")).stdout.split() == ["1", "0"]
+
+
+def test_a_run_on_the_database_alone_knows_who_may_come_in(groups):
+    (database,), (app,) = groups["postgres"], groups["mlflow_server"]
+    if app == database:
+        pytest.skip("all in one: there is no other host to know")
+    variables = (f"--extra-vars=@{ROOT}/molecule/shared/site_vars.yml", f"--extra-vars=site_public_name={os.environ['SITE_PUBLIC_NAME']}")
+    argv = ("ansible-playbook", "site.yml", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", database, *variables)
+    env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(rf"^{database} .*changed=0 ", done.stdout, re.MULTILINE), done.stdout[-3000:]
