@@ -121,9 +121,9 @@ class Admin:
         except ValueError as exc:
             raise MinioError(f"Failed to set up the connection to {self.endpoint_url}: {exc}") from exc
 
-    def _call(self, action, method, /, *args, **kwargs):
+    def _call(self, action, function, /, *args, **kwargs):
         try:
-            return method(*args, **kwargs)
+            return function(*args, **kwargs)
         except MinioAdminException as exc:
             raise self._refusal(action, exc) from exc
         except urllib3.exceptions.HTTPError as exc:

@@ -300,7 +300,7 @@ def test_streamed_answers_are_not_buffered(site):
 
 def test_slow_readers_and_writers_do_not_reach_the_servers_behind(site):
     """Clients that ask for a file and do not read it, and ones that begin a body and do not end it."""
-    clients = [site.connect() for _ in range(40)]
+    clients = [site.connect() for _number in range(40)]
     try:
         for client in clients[:30]:
             client.request("GET", "/get-artifact?path=model.bin", headers={**ALICE, "Accept-Encoding": "identity"})
@@ -335,7 +335,7 @@ def test_half_sent_requests_do_not_fill_nginx(site):
     """More of them than a worker has connections by the package's configuration. None is kept for long."""
     workers = len(site.host.check_output("pgrep -P $(systemctl show -P MainPID nginx)").split())
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    begun = [socket.create_connection((site.address, port), 10) for port in (site.port, 80) for _ in range(400 * workers)]
+    begun = [socket.create_connection((site.address, port), 10) for port in (site.port, 80) for _number in range(400 * workers)]
     try:
         assert site.request("GET", "/").status == 200
         for connection in (begun[0], begun[-1]):
