@@ -17,7 +17,8 @@ from pathlib import Path
 # What of a unit decides what its program may do. How it is started and stopped does not, nor folders that go with it.
 CONFINING = re.compile(
     r"(?:User|Group|SupplementaryGroups|UMask|Environment|EnvironmentFile|WorkingDirectory|RootDirectory"
-    r"|(?:State|Cache|Logs|Configuration)Directory(?:Mode)?|(?:Read(?:Write|Only)|Inaccessible|Exec|NoExec|Bind|BindReadOnly)Paths|TemporaryFileSystem|(?:Private|Protect|Restrict|SystemCall|Limit)\w+|ProcSubset"
+    r"|(?:State|Cache|Logs|Configuration)Directory(?:Mode)?"
+    r"|(?:Read(?:Write|Only)|Inaccessible|Exec|NoExec|Bind|BindReadOnly)Paths|TemporaryFileSystem|(?:Private|Protect|Restrict|SystemCall|Limit)\w+|ProcSubset"
     r"|CapabilityBoundingSet|AmbientCapabilities|SecureBits|NoNewPrivileges|MemoryDenyWriteExecute|LockPersonality|RemoveIPC|KeyringMode|Device(?:Allow|Policy))="
 )
 
