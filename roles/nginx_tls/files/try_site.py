@@ -18,8 +18,10 @@ from pathlib import Path
 CONFINING = re.compile(
     r"(?:User|Group|SupplementaryGroups|UMask|Environment|EnvironmentFile|WorkingDirectory|RootDirectory"
     r"|(?:State|Cache|Logs|Configuration)Directory(?:Mode)?"
-    r"|(?:Read(?:Write|Only)|Inaccessible|Exec|NoExec|Bind|BindReadOnly)Paths|TemporaryFileSystem|(?:Private|Protect|Restrict|SystemCall|Limit)\w+|ProcSubset"
-    r"|CapabilityBoundingSet|AmbientCapabilities|SecureBits|NoNewPrivileges|MemoryDenyWriteExecute|LockPersonality|RemoveIPC|KeyringMode|Device(?:Allow|Policy))="
+    r"|(?:Read(?:Write|Only)|Inaccessible|Exec|NoExec|Bind|BindReadOnly)Paths|TemporaryFileSystem"
+    r"|(?:Private|Protect|Restrict|SystemCall|Limit)\w+|ProcSubset"
+    r"|CapabilityBoundingSet|AmbientCapabilities|SecureBits|NoNewPrivileges|MemoryDenyWriteExecute"
+    r"|LockPersonality|RemoveIPC|KeyringMode|Device(?:Allow|Policy))="
 )
 
 
