@@ -179,6 +179,7 @@ def test_every_route_answers_as_at_a_plain_server(groups, execute, secrets):
     execute(
         host,
         "systemd-run",
+        "--collect",
         "--unit=plain-mlflow",
         "--uid=mlflow",
         *files,
