@@ -255,7 +255,7 @@ def test_multipart_is_masked(site, api, encoding):
 SIZE = 80 << 20
 
 
-@pytest.mark.parametrize("path", [ARTIFACT, "/ajax-api/2.0/mlflow-artifacts/artifacts/", "/v1/traces"])
+@pytest.mark.parametrize("path", [ARTIFACT + "large.bin", "/ajax-api/2.0/mlflow-artifacts/artifacts/large.bin", "/v1/traces"])
 def test_large_uploads_pass(site, path):
     response = site.request("PUT", path, body=os.urandom(SIZE))
     assert response.status == 200, response.content
