@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._uv_lock import UV_LOCK
@@ -45,7 +46,8 @@ def _environment(ca_file, cache_dir, index_url):
 def _private_file(path):
     handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
     try:
-        os.fchmod(handle, 0o600)
+        if stat.S_IMODE(os.fstat(handle).st_mode) != 0o600:
+            os.fchmod(handle, 0o600)
     finally:
         os.close(handle)
 
