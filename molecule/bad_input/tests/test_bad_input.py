@@ -71,6 +71,8 @@ ELSEWHERE = {
     "mlflow_server_config_dir": "/etc/other",
     "mlflow_server_data_dir": "/var/lib/other",
 }
+# No output may show it.
+LOGIN = "mlflow:right-password"
 TLS = {"mlflow_server_tls_enabled": True, "mlflow_server_tls_client_ca_files": ["/nonexistent.crt"]}
 
 # (role, what is wrong, variables, what the message says)
@@ -122,6 +124,10 @@ CASES = [
     ("minio", "root password missing", {"minio_root_password": ""}, r"minio_root_password"),
     ("minio", "default login", {"minio_root_user": "minioadmin", "minio_root_password": "minioadmin"}, r"minioadmin"),
     ("minio", "address without checksum", {"minio_source_file": "", "minio_url": "http://127.0.0.1:5999/minio"}, r"minio_checksum"),
+    ("minio", "login in the address", {"minio_source_file": "", "minio_url": f"http://{LOGIN}@127.0.0.1:5999/minio"}, r"minio_url.*without a login"),
+    ("minio", "login in the own address", {"minio_endpoint_url": f"http://{LOGIN}@127.0.0.1:9000"}, r"minio_endpoint_url.*without a login"),
+    ("postgres", "login in the address", {"postgres_pgdg_url": f"https://{LOGIN}@apt.example.com/pgdg"}, r"postgres_pgdg_url.*auth\.conf\.d"),
+    ("mlflow_server", "login in the S3 endpoint", {"mlflow_server_s3_endpoint_url": f"https://{LOGIN}@s3.example.com"}, r"s3_endpoint_url.*neither a login"),
     ("minio", "file in the place of a data folder", {"minio_data_dirs": ["/etc/passwd"]}, r"/etc/passwd.* file.*folder"),
     ("minio", "file in the place of the link", {"minio_binary_file": "/usr/bin/env"}, r"minio_binary_file /usr/bin/env.* file.*another path"),
     ("minio", "checksum mismatch", {"minio_checksum": "sha256:" + "0" * 64}, r"(checksum|sha256|SHA-256)"),
@@ -244,8 +250,7 @@ def numbers_as_text(role):
 def test_numbers_may_be_text_and_facts_are_gathered_where_they_are_missing(role):
     """What runs needs no change; what does not is planned."""
     runs = role in ("postgres", "mlflow_server")
-    # The role minio leaves that to its caller.
-    variables = {**numbers_as_text(role), "case_gather_facts": role == "minio"}
+    variables = {**numbers_as_text(role), "case_gather_facts": False}
     done = run_role(HOSTS[0], role, variables, options=() if runs else ("--check",))
     assert done.returncode == 0, done.stdout[-3000:]
     assert not runs or re.search(r"changed=0 ", done.stdout), done.stdout[-3000:]
