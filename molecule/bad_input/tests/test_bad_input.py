@@ -37,7 +37,8 @@ MLFLOW = {
     "mlflow_server_uv_cache_dir": "{{ bench_uv_cache_dir }}",
 }
 NGINX = {"nginx_tls_server_name": "mlflow.example.com", "nginx_tls_upstreams": ["127.0.0.1:5000"]}
-GOOD = {"postgres": POSTGRES, "minio": MINIO, "mlflow_server": MLFLOW, "nginx_tls": NGINX}
+FIREWALL = {"firewall_rules": [{"port": 5432, "sources": ["10.0.0.5"]}]}
+GOOD = {"firewall": FIREWALL, "postgres": POSTGRES, "minio": MINIO, "mlflow_server": MLFLOW, "nginx_tls": NGINX}
 
 
 def database(name="mlflow", password="right-password", port=5432):
@@ -154,6 +155,10 @@ CASES = [
         {"nginx_tls_upstream_tls_enabled": True, "nginx_tls_upstream_tls_name": "mlflow.internal", "nginx_tls_upstream_ca_files": ["/nonexistent.crt"]},
         r"The controller has no /nonexistent\.crt",
     ),
+    ("firewall", "name for an address", {"firewall_rules": [{"port": 1, "sources": ["db.example.com"]}]}, r"'db\.example\.com' is neither.*write addresses"),
+    ("firewall", "bits behind the mask", {"firewall_rules": [{"port": 1, "sources": ["10.0.0.5/24"]}]}, r"Write 10\.0\.0\.5 or 10\.0\.0\.0/24"),
+    ("firewall", "port beyond the last", {"firewall_rules": [{"port": 65536, "sources": []}]}, r"port 65536 is not from 1 to 65535"),
+    ("firewall", "name of several words", {"firewall_name": "my table"}, r"firewall_name \(my table\) must begin"),
     ("nginx_tls", "no upstream", {"nginx_tls_upstreams": []}, r"nginx_tls_upstreams"),
 ]
 
