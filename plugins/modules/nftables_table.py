@@ -40,7 +40,7 @@ EXAMPLES = r"""
     content: "{{ [{'port': 5432, 'sources': ['10.0.0.5']}] | mlops.mlflow.nftables_table('database') }}"
 """
 
-RETURN = r""" # """
+RETURN = r"""#"""
 
 from ansible.module_utils.basic import AnsibleModule
 

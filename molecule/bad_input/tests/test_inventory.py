@@ -63,6 +63,15 @@ def test_all_in_one(inventory, wire):
     assert found["postgres_max_connections"] == 2 * (2 * 20 + 45) + 20
 
 
+@pytest.mark.parametrize("enabled", [True, "yes", False, "false"])
+def test_the_packet_filter_guards_what_runs_on_a_host(inventory, wire, enabled):
+    variables = {"site_firewall_enabled": enabled, "site_firewall_s3_clients": ["198.51.100.0/24"]}
+    found = wire(inventory({"postgres": ["db"], "minio": ["db"], "mlflow_server": ["app"], "nginx_tls": ["web"]}, variables))
+    guarded = {host: {rule["port"]: len(rule["sources"]) for rule in values["firewall_rules"]} for host, values in found.items()}
+    on = enabled in (True, "yes")
+    assert guarded == {"db": {5432: 1, 9000: 3} if on else {}, "app": {5000: 1, 5001: 1} if on else {}, "web": {}}
+
+
 def test_a_host_for_each(inventory, wire):
     found = wire(inventory({"postgres": ["db"], "minio": ["s3"], "mlflow_server": ["app1", "app2"], "nginx_tls": ["web"]}))
     for name in ("app1", "app2"):
