@@ -153,15 +153,12 @@ import re
 import shutil
 import socket
 import sys
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._paths import path_state
+from ansible_collections.mlops.mlflow.plugins.module_utils._systemd import SystemdError, unit_states
 
-# systemd's words for a unit that something wants when the machine starts. Generators make links in /run at each boot, as for the clusters of PostgreSQL.
-# A static unit may be wanted by another one, or by none.
-STARTS_AT_BOOT = ("enabled", "enabled-runtime", "alias", "generated")
 LISTENING = "0A"  # as /proc/net/tcp has it
 # A name, an IPv4 address, or an IPv6 address in brackets; and a port.
 ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<name>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
@@ -204,41 +201,6 @@ def group(name: str) -> int | None:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         return None
-
-
-def was_written_since(path: str, start: float) -> bool:
-    try:
-        written = os.lstat(path).st_mtime
-    except FileNotFoundError:
-        return False
-    # What seems to come from the future says nothing: the clock was set back.
-    return start < written <= time.time()
-
-
-def services(module: AnsibleModule, names: list[str], files: dict[str, list[str]]) -> dict[str, dict[str, t.Any]]:
-    if not names:
-        return {}
-    wanted = "LoadState,ActiveState,UnitFileState,MainPID,UID,ExecMainStartTimestampMonotonic"
-    boot = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
-    _status, out, _err = module.run_command(["systemctl", "show", f"--property={wanted}", "--", *names], check_rc=True)
-    blocks = out.strip().split("\n\n")
-    if len(blocks) != len(names):
-        raise HostInfoError(f"services must be names of units, without patterns; systemd knows {len(blocks)} of {', '.join(names)}")
-    found = {}
-    for name, block in zip(names, blocks):
-        values = dict(line.split("=", 1) for line in block.splitlines())
-        uid = values.get("UID", "")
-        active = values["ActiveState"] in ("active", "reloading")
-        start = boot + int(values.get("ExecMainStartTimestampMonotonic", 0)) / 1e6
-        found[name] = {
-            "loaded": values["LoadState"] == "loaded",
-            "active": active,
-            "enabled": values["UnitFileState"] in STARTS_AT_BOOT,
-            "main_pid": int(values.get("MainPID", 0)),
-            "uid": int(uid) if uid.isdigit() else None,
-            "outdated": active and any(was_written_since(path, start) for path in files.get(name, [])),
-        }
-    return found
 
 
 def address_of(digits: str) -> str:
@@ -357,14 +319,14 @@ def main() -> t.NoReturn:
             "missing_packages": missing_packages(module, asked["packages"]),
             "users": {name: user(name) for name in asked["users"]},
             "groups": {name: group(name) for name in asked["groups"]},
-            "services": services(module, asked["services"], asked["service_files"]),
+            "services": unit_states(module.run_command, asked["services"], asked["service_files"]),
             "listeners": listeners(module, asked["ports"]),
             "paths": {path: path_state(path) for path in asked["paths"]},
             "disks": {path: free_mb(path) for path in asked["disks"]},
             "pythons": {name: python_version(module, name) for name in asked["pythons"]},
             "unanswered": unanswered(asked["addresses"], asked["connect_timeout"]),
         }
-    except (HostInfoError, OSError) as exc:
+    except (HostInfoError, SystemdError, OSError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **answers)
 

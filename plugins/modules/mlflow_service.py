@@ -1,0 +1,236 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mlflow_service
+short_description: Run MLflow's systemd units with the files that are there, and go back to the former ones when it does not serve
+version_added: 1.0.0
+description:
+  - Restarts the units when one of them does not run or is older than the files it reads, and asks each of them for MLflow's version and for
+    something that is in the database.
+  - Waits only while the server lives. The error ends with the server's own last lines, without values of secret environment variables and
+    passwords of addresses.
+  - The files of a server that served are kept. When others do not come up, those are put back and started, and the module fails with what was wrong.
+author:
+  - mlops.mlflow contributors (@mlops-mlflow)
+extends_documentation_fragment:
+  - mlops.mlflow._attributes
+options:
+  state:
+    description:
+      - V(started) is a server that serves with the files that are there.
+      - V(stopped) is for a change of the database. Should the run end without bringing the server back, systemd starts it after O(resume_after).
+      - V(resumed) starts what V(stopped) has stopped, without asking whether it serves.
+    type: str
+    choices: [started, stopped, resumed]
+    default: started
+  units:
+    description: The units. The first is started at boot, and the others with it.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the unit, with its suffix.
+        type: str
+        required: true
+      socket:
+        description: The Unix socket that it listens on. Without one, or with an empty one, it is asked at O(units[].host) and O(units[].port).
+        type: path
+      host:
+        description: Where it listens, an IPv6 address in brackets.
+        type: str
+        default: 127.0.0.1
+      port:
+        description: Where it listens.
+        type: int
+        default: 5000
+  version:
+    description: The version of MLflow that must answer. Without it, any may.
+    type: str
+  tls:
+    description: What the server is asked with, where it wants certificates of its clients.
+    type: dict
+    suboptions:
+      certificate:
+        description: The certificate to show.
+        type: path
+        required: true
+      key:
+        description: Its key.
+        type: path
+        required: true
+      ca:
+        description: The certificate that the server's own is signed with.
+        type: path
+        required: true
+  files:
+    description:
+      - Files, folders and links that the units read. They are kept, and put back.
+      - Those that are missing count as such, so that they are missing again when the others are put back.
+    type: list
+    elements: path
+    default: []
+  kept_file:
+    description: Where O(files) are kept, readable for root only. Without it, there is no way back.
+    type: path
+  revert:
+    description: Whether the former files may be put back. They may not after a change of the database that they do not fit.
+    type: bool
+    default: true
+  environment_files:
+    description: Files among O(files) or beside them whose secrets must not be shown.
+    type: list
+    elements: path
+    default: []
+  timeout:
+    description: How long to wait for a server that lives, in seconds.
+    type: int
+    default: 300
+  resume_after:
+    description: Seconds until systemd starts a server that was stopped. More than the change of the database may take.
+    type: int
+    default: 3600
+requirements:
+  - systemd
+"""
+
+EXAMPLES = r"""
+- name: Run what is written
+  mlops.mlflow.mlflow_service:
+    units:
+      - name: mlflow.service
+        port: 5000
+    version: 3.17.2
+    files: [/etc/systemd/system/mlflow.service, /etc/mlflow/mlflow.env, /opt/mlflow/current]
+    kept_file: /etc/mlflow/mlflow.proven.tar
+    environment_files: [/etc/mlflow/mlflow.env]
+
+- name: Stop the server for a quarter of an hour at most
+  mlops.mlflow.mlflow_service:
+    state: stopped
+    units:
+      - name: mlflow.service
+    resume_after: 900
+"""
+
+RETURN = r"""
+restarted:
+  description: The units that were started or restarted, or would be in check mode.
+  returned: success with O(state=started)
+  type: list
+  elements: str
+  sample: [mlflow.service]
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, Service, ServiceError, secret_values
+from ansible_collections.mlops.mlflow.plugins.module_utils._systemd import SystemdError
+
+
+def start(module: AnsibleModule, service: Service) -> dict[str, t.Any]:
+    asked = module.params
+    kept = KeptFiles(asked["kept_file"], asked["files"]) if asked["kept_file"] else None
+    due = service.due(asked["files"])
+    enabled = service.is_enabled()
+    changed = bool(due) or not enabled or (kept is not None and not kept.exists())
+    if changed and not module.check_mode:
+        run(module, service, kept, due, enabled)
+    return {"changed": changed, "restarted": due}
+
+
+def run(module: AnsibleModule, service: Service, kept: KeptFiles | None, due: list[str], enabled: bool) -> None:
+    hide_secrets(module)
+    try:
+        if not enabled:
+            service.enable()
+        service.restart_and_prove(due)
+    except ServiceError as failure:
+        raise ServiceError(f"{failure}\n{go_back(module, service, kept)}") from None
+    service.disarm()
+    if kept:
+        kept.keep(service.proof)
+
+
+def hide_secrets(module: AnsibleModule) -> None:
+    """Nothing that the module returns holds one of them."""
+    module.no_log_values.update(secret_values(module.params["environment_files"]))
+
+
+def go_back(module: AnsibleModule, service: Service, kept: KeptFiles | None) -> str:
+    """Run the former files, and say how that went."""
+    if not module.params["revert"]:
+        return "This run has changed the schema of the database, which the former files do not fit, so these stay. Mend the cause and run again."
+    if kept is None or not kept.exists():
+        return "No former files are kept with which the server has served, so these stay. Mend the cause and run again."
+    if not kept.differ():
+        return "With the same files the server has served before, so the cause is elsewhere."
+    try:
+        former = Service(module.run_command, kept.read()[0], module.params["timeout"])
+        service.stop_others(former.names)
+        kept.put_back()
+        hide_secrets(module)
+        former.restart_and_prove(former.names)
+        former.disarm()
+    except (ServiceError, OSError) as failure:
+        return f"The former files were put back, but the server does not serve with them either: {failure}"
+    return "The former files were put back, and the server serves again with them."
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["started", "stopped", "resumed"], "default": "started"},
+            "units": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "socket": {"type": "path"},
+                    "host": {"type": "str", "default": "127.0.0.1"},
+                    "port": {"type": "int", "default": 5000},
+                },
+            },
+            "version": {"type": "str"},
+            "tls": {
+                "type": "dict",
+                "options": {
+                    "certificate": {"type": "path", "required": True},
+                    "key": {"type": "path", "required": True, "no_log": False},
+                    "ca": {"type": "path", "required": True},
+                },
+            },
+            "files": {"type": "list", "elements": "path", "default": []},
+            "kept_file": {"type": "path"},
+            "revert": {"type": "bool", "default": True},
+            "environment_files": {"type": "list", "elements": "path", "default": []},
+            "timeout": {"type": "int", "default": 300},
+            "resume_after": {"type": "int", "default": 3600},
+        },
+        supports_check_mode=True,
+    )
+    asked = module.params
+    if not asked["units"]:
+        module.fail_json(msg="units must name one at least")
+    service = Service(module.run_command, asked, asked["timeout"])
+    try:
+        if asked["state"] == "started":
+            result = start(module, service)
+        elif asked["state"] == "stopped":
+            result = {"changed": service.stop(asked["resume_after"], module.check_mode)}
+        else:
+            result = {"changed": service.resume(module.check_mode)}
+    except (ServiceError, SystemdError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
