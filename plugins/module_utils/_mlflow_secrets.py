@@ -13,6 +13,7 @@ its own, which is wrapped with a key made from the passphrase and its version. T
 from __future__ import annotations
 
 import contextlib
+import re
 
 KEK_PASSPHRASE = "MLFLOW_CRYPTO_KEK_PASSPHRASE"  # noqa: S105 - the name, not the value
 KEK_VERSION = "MLFLOW_CRYPTO_KEK_VERSION"
@@ -24,14 +25,20 @@ STORED = {
 
 
 def read_environment_file(path):
-    """The variables of a file as the role writes it for systemd: one in a line, its value in double quotes. None of the keys holds what needs more."""
+    """The variables of a file as the role writes it for systemd: one in a line, its value in double quotes, with a backslash before quotes and itself."""
     try:
         with open(path, encoding="utf-8") as stream:
             lines = stream.read().splitlines()
     except FileNotFoundError:
         return {}
     pairs = [line.partition("=") for line in lines if not line.startswith("#")]
-    return {name.strip(): value.strip().strip('"') for name, _equals, value in pairs if value}
+    return {name.strip(): unquoted(value.strip()) for name, _equals, value in pairs if value}
+
+
+def unquoted(value):
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", value[1:-1])
+    return value
 
 
 def stored_secrets(connection, tables, keys):

@@ -41,7 +41,11 @@ PROOF = "proof.json"
 
 
 class ServiceError(Exception):
-    """The server does not serve."""
+    """The server does not serve, for the sake of one of its units where that is known."""
+
+    def __init__(self, message: str, unit: str | None = None) -> None:
+        super().__init__(message)
+        self.unit = unit
 
 
 class Unit(t.NamedTuple):
@@ -65,9 +69,8 @@ def secret_values(environment_files: list[str]) -> set[str]:
     """What must not be shown of the server's environment: values of secret variables and passwords in addresses, in each way that they may be written."""
     found = set()
     for path in environment_files:
-        for name, written in read_environment_file(path).items():
-            value = re.sub(r"\\(.)", r"\1", written)
-            found.update([written, value] if SECRET_NAME.search(name) else URI_PASSWORD.findall(value))
+        for name, value in read_environment_file(path).items():
+            found.update([value] if SECRET_NAME.search(name) else URI_PASSWORD.findall(value))
     spellings: set[str] = set()
     for value in found:
         plain = urllib.parse.unquote(value)
@@ -274,7 +277,6 @@ class Service:
     def restart_and_prove(self, names: list[str]) -> None:
         """Restart units and wait until all serve. An error carries what the server wrote meanwhile."""
         cursor = self._cursor()
-        name = self.names[0]
         try:
             if names:
                 self._systemctl("daemon-reload")
@@ -282,9 +284,9 @@ class Service:
             deadline = time.monotonic() + self._timeout
             starts = self._starts()
             for unit in self.units:
-                name = unit.name
                 self._prove(unit, deadline, starts, cursor)
         except ServiceError as exc:
+            name = exc.unit or self.names[0]
             lines = self._said(name, cursor)[-LOG_LINES:]
             raise ServiceError("\n".join([str(exc), *([f"The last lines of {name}:"] if lines else []), *lines])) from None
 
@@ -293,8 +295,10 @@ class Service:
         while True:
             question = Question(unit, self._tls, self._version, max(1.0, min(20.0, deadline - time.monotonic())))
             question.start()
-            while question.is_alive():
+            asking = True
+            while asking:
                 question.join(0.3)
+                asking = question.is_alive()
                 self._check_life(starts)
                 # This reads the journal, which costs more.
                 if time.monotonic() > watched + 2:
@@ -303,7 +307,7 @@ class Service:
             if question.trouble is None:
                 return
             if time.monotonic() > deadline:
-                raise ServiceError(f"{unit.name} {question.trouble} (after {self._timeout:g} seconds)")
+                raise ServiceError(f"{unit.name} {question.trouble} (after {self._timeout:g} seconds)", unit.name)
             time.sleep(0.3)
 
     def _starts(self) -> dict[str, str]:
@@ -313,11 +317,11 @@ class Service:
         found = properties(self._run, self.names, "ActiveState,SubState,NRestarts,Result")
         for name, state in zip(self.names, found):
             if is_dead(state, starts[name]):
-                raise ServiceError(f"{name} has ended (systemd: {state['ActiveState']}, {state['Result']})")
+                raise ServiceError(f"{name} has ended (systemd: {state['ActiveState']}, {state['Result']})", name)
 
     def _check_workers(self, name: str, cursor: str) -> None:
         if len([line for line in self._said(name, cursor) if WORKER_DIED.search(line)]) >= WORKER_DEATHS:
-            raise ServiceError(f"the workers of {name} end as soon as they are started")
+            raise ServiceError(f"the workers of {name} end as soon as they are started", name)
 
     def _cursor(self) -> str:
         _status, out, _err = self._run(["journalctl", "--quiet", "--no-pager", "--lines=0", "--show-cursor"])
@@ -347,7 +351,8 @@ class Service:
         if wanted and not check_mode:
             self.disarm()
             self._arm(resume_seconds)
-            self._systemctl("stop", self.names[0])
+            # systemd waits for those that it is told to stop, not for others that it takes along.
+            self._systemctl("stop", *[name for name, state in unit_states(self._run, self.names, {}).items() if state["loaded"]])
         return wanted
 
     def _arm(self, seconds: int) -> None:

@@ -142,7 +142,11 @@ def start(module: AnsibleModule, service: Service) -> dict[str, t.Any]:
     changed = bool(due) or not enabled or (kept is not None and not kept.exists())
     if changed and not module.check_mode:
         run(module, service, kept, due, enabled)
-    return {"changed": changed, "restarted": due}
+    return {"changed": changed, "restarted": due, "diff": difference(due, "does not run, or with former files", "runs with the files that are there")}
+
+
+def difference(names: list[str], before: str, after: str) -> dict[str, str]:
+    return {"before": "".join(f"{name} {before}\n" for name in names), "after": "".join(f"{name} {after}\n" for name in names)}
 
 
 def run(module: AnsibleModule, service: Service, kept: KeptFiles | None, due: list[str], enabled: bool) -> None:
@@ -224,9 +228,11 @@ def main() -> t.NoReturn:
         if asked["state"] == "started":
             result = start(module, service)
         elif asked["state"] == "stopped":
-            result = {"changed": service.stop(asked["resume_after"], module.check_mode)}
+            changed = service.stop(asked["resume_after"], module.check_mode)
+            result = {"changed": changed, "diff": difference(service.names if changed else [], "runs", "is stopped")}
         else:
-            result = {"changed": service.resume(module.check_mode)}
+            changed = service.resume(module.check_mode)
+            result = {"changed": changed, "diff": difference(service.names if changed else [], "is stopped", "runs")}
     except (ServiceError, SystemdError, OSError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

@@ -22,11 +22,12 @@ def test_what_is_secret_of_an_environment(tmp_path):
         "# PASSWORD=of-no-line\n"
         'MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://user:p%40ss%2Fword@db/mlflow?x=@y"\n'
         'AWS_SECRET_ACCESS_KEY="quote\\"back\\\\slash"\n'
+        'ENDING_KEY="at its end\\""\n'
         'MLFLOW_HOST="127.0.0.1"\n'
         'SHORT_TOKEN="abc"\n'
     )
     found = service.secret_values([str(environment), str(tmp_path / "none")])
-    assert {"p%40ss%2Fword", "p@ss/word", 'quote"back\\slash', 'quote\\"back\\\\slash', "quote%22back%5Cslash"} <= found
+    assert {"p%40ss%2Fword", "p@ss/word", 'quote"back\\slash', 'quote\\"back\\\\slash', "quote%22back%5Cslash", 'at its end"'} <= found
     assert not [value for value in found if value in "# PASSWORD=of-no-line 127.0.0.1 abc user db mlflow x=@y"]
 
 
@@ -175,6 +176,26 @@ def test_no_wait_for_a_server_that_has_ended(answers):
     assert first == "mlflow.service has ended (systemd: activating, exit-code)"
     assert rest == ["The last lines of mlflow.service:", *[f"line {number}" for number in range(10, 30)]]
     assert systemd.words("systemctl", "restart") == [["mlflow.service"]]
+
+
+def test_the_lines_are_those_of_the_unit_that_has_ended(tmp_path):
+    """The second one has, while the first is asked."""
+
+    class Units(Systemd):
+        def __call__(self, command):
+            status, out, err = super().__call__(command)
+            if "mlflow-fastapi.service" in command and command[:2] == ["systemctl", "show"]:
+                return status, out + "\n" + out.replace("ActiveState=active", "ActiveState=failed"), err
+            return status, "why" if "_SYSTEMD_UNIT=mlflow-fastapi.service" in command else out, err
+
+    units = [{**PROOF["units"][0], "name": name, "socket": str(tmp_path / "none")} for name in ("mlflow.service", "mlflow-fastapi.service")]
+    with pytest.raises(service.ServiceError) as failure:
+        service.Service(Units(["of the first"]), {**PROOF, "units": units}, 60).restart_and_prove(["mlflow.service"])
+    assert str(failure.value).splitlines() == [
+        "mlflow-fastapi.service has ended (systemd: failed, success)",
+        "The last lines of mlflow-fastapi.service:",
+        "why",
+    ]
 
 
 def test_no_wait_for_workers_that_end_again_and_again():
