@@ -4,8 +4,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples everywhere, and no limit in time: machines of CI are slow and shared.
 settings.register_profile("everywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("everywhere")
+
+
+@pytest.fixture
+def role_file() -> Callable[[str], types.ModuleType]:
+    """Loads a Python file that a role copies to its hosts, anew for each test."""
+
+    def load(path: str) -> types.ModuleType:
+        source = Path(__file__).parents[2] / "roles" / path
+        spec = importlib.util.spec_from_file_location(source.stem, source)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import importlib.util
 import tracemalloc
 import zlib
-from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[4] / "roles/mlflow_server/files/bounds.py"
 BOMB = gzip.compress(bytes(1 << 28), 9)
 
 
 @pytest.fixture
-def bounds():
-    spec = importlib.util.spec_from_file_location("bounds", SOURCE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def bounds(role_file):
+    return role_file("mlflow_server/files/bounds.py")
 
 
 async def echo(scope, receive, send):

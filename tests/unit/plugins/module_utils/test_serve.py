@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 import tempfile
@@ -10,15 +9,10 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[4] / "roles/mlflow_server/files/serve.py"
-
 
 @pytest.fixture
-def serve():
-    spec = importlib.util.spec_from_file_location("serve", SOURCE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def serve(role_file):
+    return role_file("mlflow_server/files/serve.py")
 
 
 @pytest.fixture

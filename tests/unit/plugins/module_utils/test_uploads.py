@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import sys
 import types
-from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[4] / "roles/mlflow_server/files/plugins/mlops_mlflow_s3.py"
 MEMBERS = {
     "create_multipart_upload": {"Bucket", "Key", "ContentType"},
     "upload_part": {"Bucket", "Key", "UploadId"},
@@ -82,7 +79,7 @@ class Refusal(Exception):
 
 
 @pytest.fixture
-def plugin(monkeypatch):
+def plugin(monkeypatch, role_file):
     def module(name, **content):
         monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(**content))
 
@@ -93,9 +90,7 @@ def plugin(monkeypatch):
     module("mlflow.protos.databricks_pb2", RESOURCE_DOES_NOT_EXIST=2, TEMPORARILY_UNAVAILABLE=1)
     module("mlflow.store.artifact.s3_artifact_repo", S3ArtifactRepository=Repository)
     module("mlflow.store.artifact.artifact_repo", StreamUploadMixin=type("StreamUploadMixin", (), {}))
-    spec = importlib.util.spec_from_file_location("mlops_mlflow_s3", SOURCE)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
+    loaded = role_file("mlflow_server/files/plugins/mlops_mlflow_s3.py")
     loaded.PART_SIZE, loaded.BEGINNING, loaded.PATIENCE = 1000, 100, 0.2
     return loaded
 
