@@ -56,15 +56,15 @@ def table_text(rules: list[Rule], name: str) -> str:
             if sources := _sources(rules, port, version):
                 lines.append(f"tcp dport {port} {field} {{ {', '.join(sources)} }} accept")
         lines.append(f"tcp dport {port} counter drop")
-    body = "\n".join(f"\t\t{line}" for line in ['iifname "lo" accept', *lines])
+    body = "\n".join(f"    {line}" for line in ['iifname "lo" accept', *lines])
     # Made first, so that it can be deleted where there is none yet. nft does all of it at once, or nothing.
     return f"""\
 table inet {name}
 delete table inet {name}
 table inet {name} {{
-	chain input {{
-		type filter hook input priority filter - 10; policy accept;
+  chain input {{
+    type filter hook input priority filter - 10; policy accept;
 {body}
-	}}
+  }}
 }}
 """
