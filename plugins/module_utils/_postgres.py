@@ -21,10 +21,12 @@ BLOCK = re.compile(f"^{re.escape(BLOCK_BEGIN)}\n.*?^{re.escape(BLOCK_END)}\n", r
 OWN_HBA = re.compile("^# type database user address method$", re.MULTILINE)
 OWN_CLUSTER = re.compile(r"^mlops\.made_by\b", re.MULTILINE)
 INCLUDE_DIR = re.compile(r"^[ \t]*include_dir[ \t]*=?[ \t]*'([^'\n]+)'", re.MULTILINE)
+# Where every cluster of Debian writes.
+USUAL_FOLDERS = ("/run/postgresql", "/var/lib/postgresql", "/var/log/postgresql")
 # What a file says of a value that waits for a restart: not an error.
 WAITS = "setting could not be applied"
 
-# Everything that the module asks, in one answer.
+# Everything that the module asks, in one answer. A line without a file tells of a setting that was taken out and waits for a restart.
 QUERY = """
 SELECT json_build_object(
   'loaded', extract(epoch FROM pg_conf_load_time()),
@@ -32,10 +34,10 @@ SELECT json_build_object(
   'encoding', (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()),
   'file_settings', (
     SELECT coalesce(json_agg(json_build_object('file', sourcefile, 'line', sourceline, 'name', name, 'value', setting, 'error', error) ORDER BY seqno), '[]')
-    FROM pg_file_settings),
+    FROM pg_file_settings WHERE sourcefile IS NOT NULL),
   'hba_errors', (SELECT coalesce(json_agg(line_number || ': ' || error ORDER BY line_number), '[]') FROM pg_hba_file_rules WHERE error IS NOT NULL),
-  'settings', (SELECT json_object_agg(name, json_build_object('value', current_setting(name), 'source', source, 'pending', pending_restart)) FROM pg_settings),
-  'tablespaces', (SELECT coalesce(json_agg(pg_tablespace_location(oid)), '[]') FROM pg_tablespace WHERE pg_tablespace_location(oid) <> ''),
+  'settings', (SELECT json_object_agg(name, json_build_object('value', current_setting(name), 'source', source,
+    'file', sourcefile, 'pending', pending_restart)) FROM pg_settings),
   'closed_databases', (
     SELECT coalesce(json_agg(json_build_object('name', datname, 'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding),
       'lc_collate', datcollate, 'lc_ctype', datctype)), '[]')
@@ -101,6 +103,12 @@ def place_of(row: FileSetting) -> str:
 
 def wrong_lines(rows: list[FileSetting]) -> list[str]:
     return [f"{row['file']}:{row['line']}: {row['error']}" for row in rows if row["error"] not in (None, WAITS)]
+
+
+def unusual_folders(folders: list[str]) -> list[str]:
+    """Those that are neither one of the usual folders nor below one."""
+    usual = [os.path.realpath(folder) for folder in USUAL_FOLDERS]
+    return sorted({folder for folder in folders if not any(os.path.commonpath([folder, top]) == top for top in usual)})
 
 
 def others_rules(hba_text: str) -> str:

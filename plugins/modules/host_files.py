@@ -95,6 +95,14 @@ changed_paths:
   type: list
   elements: str
   sample: [/etc/mlflow/mlflow.env]
+replaced:
+  description:
+    - For each file that got another text, an entry for O(files) that brings back what was there before, should the new text turn out not to work.
+    - Not for those with O(files[].secret_content).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{path: /etc/mlflow/mlflow.env, state: file, content: "A=1\n", owner: root, group: root, mode: "0600"}]
 """
 
 import grp
@@ -282,6 +290,15 @@ class Entry:
                 self.attributes().set(handle)
             os.rename(spare, self.path)
 
+    def before(self) -> dict[str, t.Any]:
+        """The entry that undoes this one."""
+        if self.found == "absent":
+            return {"path": self.path, "state": "absent"}
+        found = Attributes.of(self.path)
+        owner, group = name_of(pwd.getpwuid, t.cast("int", found.uid)), name_of(grp.getgrgid, t.cast("int", found.gid))
+        content = (self.old or b"").decode(errors="replace")
+        return {"path": self.path, "state": "file", "content": content, "owner": owner, "group": group, "mode": f"{found.mode:04o}"}
+
     def diff(self) -> dict[str, str]:
         """What `--diff` shows: texts where they differ, else kinds and attributes."""
         labels = {"before_header": self.path, "after_header": self.path}
@@ -350,6 +367,7 @@ def main() -> t.NoReturn:
             entry.validate()
         # Before they are applied: afterwards there is no "before" to show.
         diffs = {entry.path: entry.diff() for entry in entries}
+        replaced = [entry.before() for entry in entries if entry.content_differs() and not entry.secret]
         for entry in entries:
             if entry.apply():
                 changed.append(entry)
@@ -357,7 +375,7 @@ def main() -> t.NoReturn:
         module.fail_json(msg=str(exc), changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed])
     # Ansible shows what it is given, also for a task that says `diff: false`.
     shown = {"diff": [diffs[entry.path] for entry in changed]} if module._diff else {}
-    module.exit_json(changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed], **shown)
+    module.exit_json(changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed], replaced=replaced, **shown)
 
 
 if __name__ == "__main__":

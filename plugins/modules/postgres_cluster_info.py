@@ -142,11 +142,11 @@ data_checksums:
   returned: success
   type: bool
 archives:
-  description: Whether the server hands its log of changes to a command or library.
+  description: Whether the server hands its log of changes to a command or library, which may write anywhere, with O(settings) in force.
   returned: success
   type: bool
 write_paths:
-  description: The folders that the server writes to.
+  description: The folders that the server writes to with O(settings) in force, beside those that every cluster of Debian has.
   returned: success
   type: list
   elements: str
@@ -157,6 +157,7 @@ closed_databases:
   elements: dict
 """
 
+import glob
 import json
 import os
 import pathlib
@@ -171,6 +172,10 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import _postgres
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 TIMEOUT = 10
+# As the server says it, and as people do.
+OFF = ("", "off", "false", "no", "0")
+# What decides where the server writes, and to whom it hands on.
+WRITING = ("archive_mode", "log_directory", "logging_collector", "unix_socket_directories")
 
 
 class Postmaster(t.NamedTuple):
@@ -205,6 +210,13 @@ def ask(module: AnsibleModule, version: str, server: Postmaster) -> tuple[dict[s
     environment = {"PGCONNECT_TIMEOUT": str(TIMEOUT), "PGCLIENTENCODING": "UTF8", "PGOPTIONS": f"-c statement_timeout={TIMEOUT}s", "LC_ALL": "C.UTF-8"}
     status, out, err = module.run_command([*psql, *place], data=_postgres.QUERY, cwd="/", environ_update=environment)
     return (json.loads(out), "") if status == 0 else ({}, err.strip() or f"psql ended with {status}")
+
+
+def stored(module: AnsibleModule, version: str, folder: str, name: str) -> str:
+    """A setting of a server that does not answer; empty where it could not start either."""
+    program = ["runuser", "-u", "postgres", "--", f"/usr/lib/postgresql/{version}/bin/postgres"]
+    status, out, _err = module.run_command([*program, "-D", folder, "-C", name], cwd="/")
+    return out.strip() if status == 0 else ""
 
 
 def shown_certificate(server: Postmaster) -> bytes | None:
@@ -263,17 +275,24 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "write_paths": [],
         "closed_databases": [],
     }
-    if not found["exists"]:
+    server, answer = None, {}
+    if found["exists"]:
+        found["data_directory"] = data_directory(module, asked["version"], asked["cluster"])
+        server = postmaster(found["data_directory"])
+    if server is not None:
+        found.update(running=True, port=server.port)
+        answer, found["silent"] = ask(module, asked["version"], server)
+    settings = answer.get("settings", {})
+    if settings:
+        # What the settings file alone says is gone when it says so no longer.
+        current = {name: "" if settings[name]["file"] == settings_file else settings[name]["value"] for name in WRITING}
+    else:
+        current = {name: stored(module, asked["version"], folder, name) for name in WRITING if found["exists"]}
+    soon = {**dict.fromkeys(WRITING, ""), **current, **wanted}
+    found.update(archives=soon["archive_mode"] not in OFF, write_paths=_postgres.unusual_folders(written_folders(found["data_directory"], soon)))
+    if server is None or found["silent"]:
         return found
-    found["data_directory"] = data_directory(module, asked["version"], asked["cluster"])
-    server = postmaster(found["data_directory"])
-    if server is None:
-        return found
-    found.update(running=True, port=server.port)
-    answer, found["silent"] = ask(module, asked["version"], server)
-    if found["silent"]:
-        return found
-    settings, rows = answer["settings"], answer["file_settings"]
+    rows = answer["file_settings"]
     later = _postgres.later_lines(rows, settings_file, included_at or 0)
     deciding = _postgres.last_of(rows)
     # What waits for others' lines is theirs to decide.
@@ -291,8 +310,6 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         wrong_lines=_postgres.wrong_lines(rows) + [f"{settings['hba_file']['value']}:{error}" for error in answer["hba_errors"]],
         encoding=answer["encoding"],
         data_checksums=settings["data_checksums"]["value"] == "on",
-        archives=settings["archive_mode"]["value"] != "off",
-        write_paths=write_paths(found["data_directory"], answer["tablespaces"], settings),
         closed_databases=answer["closed_databases"],
     )
     return found
@@ -302,12 +319,14 @@ def named(places: dict[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "place": f"{name} = {place}"} for name, place in places.items()]
 
 
-def write_paths(data: str, tablespaces: list[str], settings: dict[str, dict[str, t.Any]]) -> list[str]:
+def written_folders(data: str, settings: dict[str, str]) -> list[str]:
     """The real folders; what a link in the data leads to, too."""
-    sockets = [part.strip() for part in settings["unix_socket_directories"]["value"].split(",") if part.strip().startswith("/")]
-    logs = [settings["log_directory"]["value"]] if settings["logging_collector"]["value"] == "on" else []
-    folders = [data, os.path.join(data, "pg_wal"), *(os.path.join(data, log) for log in logs), *tablespaces, *sockets]
-    return sorted({os.path.realpath(folder) for folder in folders})
+    folders = [part.strip() for part in settings["unix_socket_directories"].split(",") if part.strip().startswith("/")]
+    if settings["logging_collector"] not in OFF:
+        folders.append(os.path.join(data, settings["log_directory"]))
+    if data:
+        folders += [data, os.path.join(data, "pg_wal"), *glob.glob(os.path.join(glob.escape(data), "pg_tblspc", "*"))]
+    return [os.path.realpath(folder) for folder in folders if os.path.isabs(folder)]
 
 
 def main() -> t.NoReturn:

@@ -143,6 +143,7 @@ CASES = [
     ("minio", "placeholder for a key", {"minio_users": [{"access_key": "mlflow", "secret_key": "CHANGE-ME"}]}, r"secret_key.*CHANGE-ME.*mlflow"),
     ("nginx_tls", "login of one letter", {"nginx_tls_users": [{"name": "alice", "password": "x"}]}, r"alice in nginx_tls_users.*mlops\.mlflow\.secrets"),
     ("nginx_tls", "placeholder for a login", {"nginx_tls_users": [{"name": "alice", "password": "Change-Me!"}]}, r"alice in nginx_tls_users.*CHANGE-ME"),
+    ("postgres", "folder without a root", {"postgres_read_write_paths": ["-/srv/space", "srv/other"]}, r"srv/other.*absolute"),
     ("postgres", "plain connections", {"postgres_hba": [{"type": "host", "database": "all", "user": "all", "address": "0.0.0.0/0"}]}, r"hostssl"),
     ("nginx_tls", "certificate and key differ", certificate("good", "other"), r"(match|belong)"),
     ("nginx_tls", "certificate expired", certificate("expired", "good"), r"expired"),

@@ -160,6 +160,7 @@ def test_sandbox_refuses_writes_outside_the_data(host):
     assert host.run(f"{inside} sh -c 'touch {data}/.sandbox && rm {data}/.sandbox'").rc == 0
     for folder in ("/etc", "/usr/local/bin", "/var/lib", "/opt/minio", "/root"):
         assert "Read-only file system" in host.run(f"{inside} touch {folder}/sandbox-test").stderr, folder
+    host.check_output("systemd-analyze security --no-pager --threshold=19 minio.service")
     status = host.check_output(f"cat /proc/{pid}/status")
     assert "CapEff:\t0000000000000000" in status
     assert "NoNewPrivs:\t1" in status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import time
 
 import pytest
 import testinfra
@@ -197,6 +198,64 @@ def test_the_rules_of_others_stay_and_open_nothing_of_ours(host):
     for user, database in (("shop", "mlflow"), ("postgres", "mlflow"), ("mlflow", "shop"), ("mlflow", "postgres")):
         assert "pg_hba.conf rejects connection" in login(user, database)
     assert host.check_output("cat /etc/postgresql/*/shop/pg_hba.conf.before-mlops") == "local all postgres peer\nlocal all all trust\nhost all all all trust"
+
+
+@pytest.fixture(params=["main", "shop"])
+def service(host, request):
+    """One whose cluster the role made, and one that archives and was there before."""
+    return f"postgresql@{host.check_output('ls /usr/lib/postgresql')}-{request.param}.service"
+
+
+def test_service_is_confined(host, service):
+    host.check_output("systemd-analyze security --no-pager --threshold=19 %s", service)
+    pid = host.check_output("systemctl show --value --property MainPID %s", service)
+    # The server's own view of the files, with more rights than it has: only the confinement can refuse.
+    caps = "+sys_admin,+sys_chroot,+dac_override"
+    inside = f"setpriv --reuid postgres --regid postgres --clear-groups --inh-caps {caps} --ambient-caps {caps} nsenter --target {pid} --mount"
+    closed = ["/etc", "/usr/local/bin"] if "shop" in service else ["/etc", "/usr/local/bin", "/opt", "/root", "/srv/unnamed", "/var/lib"]
+    for folder in closed:
+        assert re.search("Read-only file system|No such file or directory", host.run(f"{inside} touch {folder}/intruder").stderr), folder
+    status = host.check_output("cat /proc/%s/status", pid)
+    assert "CapBnd:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+
+
+def test_confined_server_does_its_work(host):
+    version = host.check_output("ls /usr/lib/postgresql")
+    service, log = f"postgresql@{version}-main.service", f"/var/log/postgresql/postgresql-{version}-main.log"
+    ask(host, "ALTER SYSTEM SET deadlock_timeout = '2s'")
+    host.check_output("systemctl reload %s", service)
+    host.check_output("pg_ctlcluster %s main reload", version)
+    ask(host, "ALTER SYSTEM RESET deadlock_timeout")
+    host.check_output("systemctl stop %s", service)
+    # The shared memory of other clusters has the same owner.
+    assert host.run("ls /dev/shm/PostgreSQL.*").rc == 0
+    host.check_output("pg_ctlcluster %s main start", version)
+    ask(host, "INSERT INTO apart VALUES (1)")
+    ask(host, "VACUUM (FULL, ANALYZE)")
+    assert "PostgreSQL database dump complete" in host.check_output("cd /; runuser -u postgres -- pg_dumpall; runuser -u postgres -- pg_dump mlflow")
+    assert ask(host, "SET jit = on; SET jit_above_cost = 0; SELECT sum(x) FROM generate_series(1, 9) x") == "45"
+    assert ask(host, "SHOW max_stack_depth") == "2MB"
+    ask(host, "COPY (SELECT 1) TO '/srv/named/x'")
+    refused = host.run("cd /; runuser -u postgres -- psql -c %s", "COPY (SELECT 1) TO '/srv/unnamed/x'")
+    assert "Read-only file system" in refused.stderr
+    host.check_output("logrotate --force /etc/logrotate.d/postgresql-common")
+    assert host.file(log).size == 0
+    assert psql(host, "host=localhost user=mlflow dbname=mlflow").rc == 0
+    assert "connection received" in host.file(log).content_string
+    assert (host.file(log).user, host.file(log).group) == ("postgres", "adm")
+
+
+def test_confined_server_of_others_does_its_work(host):
+    shop = "cd /; runuser -u postgres -- psql --host=/tmp --port=5434 -qAtc %s"
+    archived = host.check_output(shop, "SELECT pg_walfile_name(pg_switch_wal())")
+    for _attempt in range(50):
+        if host.file(f"/srv/archive/{archived}").exists:
+            break
+        time.sleep(0.1)
+    assert host.check_output(shop, "SELECT failed_count FROM pg_stat_archiver") == "0"
+    assert host.file(f"/srv/archive/{archived}").size == 16 * 1024 * 1024
 
 
 def test_data_outlives_an_uninstall(host):

@@ -122,3 +122,11 @@ def test_whose_rules_they_are():
     assert _postgres.made_by_role("port = 1\nmlops.made_by = 'role'\n", others)
     assert not _postgres.made_by_role("#mlops.made_by\n", others)
     assert not _postgres.made_by_role("", block + own)
+
+
+def test_folders_beside_those_of_every_cluster(tmp_path, monkeypatch):
+    link = tmp_path / "lib"
+    link.symlink_to("/srv/data")
+    monkeypatch.setattr(_postgres, "USUAL_FOLDERS", ("/run/postgresql", str(link)))
+    folders = ["/run/postgresql", "/srv/data/17/main", "/srv/database", "/tmp", "/srv/database"]
+    assert _postgres.unusual_folders(folders) == ["/srv/database", "/tmp"]

@@ -106,3 +106,17 @@ def test_an_unused_folder_goes_with_the_last_file(keep, tmp_path):
     assert keep(*entries)["changed_paths"] == [str(folder / "ours"), str(folder)]
     assert not folder.exists()
     assert not keep(*entries)["changed"]
+
+
+def test_what_was_there_comes_back_as_it_was(keep, tmp_path):
+    """Without `--diff`, too: a service that does not come up with the new files needs the old ones."""
+    old, new, same, secret = (tmp_path / name for name in ("old", "new", "same", "secret"))
+    old.write_text("before")
+    old.chmod(0o640)
+    same.write_text("same")
+    files = [{"path": str(path), "content": path.name} for path in (old, new, same)]
+    replaced = keep(*files, {"path": str(secret), "secret_content": "hush"})["replaced"]
+    assert old.read_text() == "old"
+    keep(*replaced)
+    assert (old.read_text(), stat.S_IMODE(old.stat().st_mode)) == ("before", 0o640)
+    assert (new.exists(), same.read_text(), secret.read_text()) == (False, "same", "hush")
