@@ -516,6 +516,15 @@ def test_sandboxed_service_reloads_and_reopens_its_logs(site):
     assert "/after-rotation" in host.check_output("cat /var/log/nginx/access.log")
 
 
+def test_rotated_logs_are_written_to(site):
+    """As the package rotates them: the new file is the user's of nginx."""
+    site.host.check_output("logrotate --force /etc/logrotate.d/nginx && sleep 1")
+    assert site.request("GET", "/after-logrotate").status == 200
+    log = site.host.file("/var/log/nginx/access.log")
+    assert "/after-logrotate" in log.content_string
+    assert (log.user, log.group, log.mode) == ("www-data", "adm", 0o640)
+
+
 def test_logins_are_for_root_and_nginx_only(site):
     users = site.host.file("/etc/nginx/mlflow.users")
     assert (users.user, users.group, users.mode) == ("root", "www-data", 0o640)

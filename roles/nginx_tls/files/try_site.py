@@ -7,6 +7,8 @@ Arguments: a JSON object with `conf_dir`, `conf_name`, `site` (path of the site 
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -24,6 +26,8 @@ CONFINING = re.compile(
     r"|LockPersonality|RemoveIPC|KeyringMode|Device(?:Allow|Policy))="
 )
 
+PID = re.compile(r"^\s*pid\s[^;]*;", re.MULTILINE)
+
 
 def settings(text: str) -> list[str]:
     """The confining lines of a unit file."""
@@ -38,10 +42,10 @@ def settings(text: str) -> list[str]:
 
 
 def unit_files(service: str, drop_in: Path) -> list[Path]:
-    """The files of the unit in the order in which they apply, ours among them."""
+    """The files of the unit in the order in which they apply, ours among them. systemd may remember some that are gone."""
     command = ["systemctl", "show", "--value", "--property=FragmentPath", "--property=DropInPaths", f"{service}.service"]
     paths = [Path(word) for word in run(command).stdout.split()]
-    return paths[:1] + sorted({*paths[1:], drop_in}, key=lambda path: path.name)
+    return paths[:1] + sorted({*filter(Path.exists, paths[1:]), drop_in}, key=lambda path: path.name)
 
 
 def stage(wanted: dict, candidate: Path, folder: Path) -> None:
@@ -52,7 +56,9 @@ def stage(wanted: dict, candidate: Path, folder: Path) -> None:
     site = folder / Path(wanted["site"]).relative_to(live)
     for path in (main, site, *(folder / Path(left).relative_to(live) for left in wanted["left_out"])):
         path.unlink(missing_ok=True)
-    main.write_text((live / wanted["conf_name"]).read_text().replace(f"{live}/", f"{folder}/"))
+    text = (live / wanted["conf_name"]).read_text().replace(f"{live}/", f"{folder}/")
+    # A test opens the pid file, too, which only the start gives to the user of the service.
+    main.write_text(f"pid {folder}/nginx.pid;\n" + PID.sub("", text))
     # nginx makes the folders of caches even for a test.
     site.write_text(candidate.read_text().replace(f"proxy_cache_path {wanted['cache_dir']} ", f"proxy_cache_path {folder}/cache "))
 
@@ -61,14 +67,33 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
+def advice(said: str, user: str) -> str:
+    if user != "root" and "Permission denied" in said:
+        return f"nginx would run as {user} from the start. Open to it what it may not use, or set nginx_tls_unprivileged_enabled: false"
+    denied = sorted({str(Path(path).parent) for path in re.findall(r'"(/[^"]+)" failed \(', said)})
+    return f"Set nginx_tls_read_write_paths to the folders that it writes to{': ' if denied else ', which must exist.'}{', '.join(denied)}"
+
+
 def main() -> int:
     wanted, candidate = json.loads(sys.argv[1]), Path(sys.argv[2])
     drop_in = Path(wanted["drop_in"])
     texts = [wanted["drop_in_content"] if path == drop_in else path.read_text() for path in unit_files(wanted["service"], drop_in)]
-    properties = [f"--property={line}" for text in texts for line in settings(text)]
+    lines = [line for text in texts for line in settings(text)]
+    user = next((line.removeprefix("User=") for line in reversed(lines) if line.startswith("User=")), "root")
+    properties = [f"--property={line}" for line in lines]
     with tempfile.TemporaryDirectory(prefix="nginx_tls.", dir="/run") as folder:
         stage(wanted, candidate, Path(folder))
         test = [wanted["binary"], "-t", "-q", "-c", f"{folder}/{wanted['conf_name']}"]
+        # This makes the folders of a package that was never started, for nginx's own user.
+        free = run(test)
+        if free.returncode:
+            said = free.stderr.strip().replace(folder, wanted["conf_dir"])
+            if "a duplicate default server" in said:
+                said += "\nAnother site answers for unknown names on that port. Set nginx_tls_default_server_enabled: false."
+            print(said, file=sys.stderr)
+            return 1
+        for path in (folder, *Path(folder).rglob("*")):
+            os.chown(path, pwd.getpwnam(user).pw_uid, -1, follow_symlinks=False)
 
         log = Path(folder, "log")
         # A start of this kind ends with the program. Waiting for it in another way would need D-Bus.
@@ -78,19 +103,7 @@ def main() -> int:
         if not started.returncode:
             return 0
         confined = (log.read_text() or started.stderr).strip().replace(folder, wanted["conf_dir"])
-        free = run(test)
-    if free.returncode:
-        said = free.stderr.strip().replace(folder, wanted["conf_dir"])
-        if "a duplicate default server" in said:
-            said += "\nAnother site answers for unknown names on that port. Set nginx_tls_default_server_enabled: false."
-        print(said, file=sys.stderr)
-        return 1
-    denied = sorted({str(Path(path).parent) for path in re.findall(r'"(/[^"]+)" failed \(', confined)})
-    print(
-        f"nginx accepts the configuration, but would not start with it in the confinement of {drop_in}: {confined} "
-        f"Set nginx_tls_read_write_paths to the folders that it writes to{': ' if denied else ', which must exist.'}{', '.join(denied)}",
-        file=sys.stderr,
-    )
+    print(f"nginx accepts the configuration, but would not start with it in the confinement of {drop_in}: {confined} {advice(confined, user)}", file=sys.stderr)
     return 1
 
 
