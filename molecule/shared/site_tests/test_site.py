@@ -38,6 +38,18 @@ print("metric", found.data.metrics["rmse"], "param", found.data.params["alpha"])
     assert "metric 0.25 param 0.5" in output
 
 
+def test_units_are_confined(servers, execute):
+    """All that the site runs, below 2.0 in the words of systemd."""
+    names = ("mlflow.service", "mlflow-fastapi.service", "minio.service", "nginx.service", "postgresql@*.service")
+    seen = []
+    for server in servers:
+        lines = execute(server, "systemctl", "list-units", "--plain", "--no-legend", "--state=active", *names).stdout.splitlines()
+        seen += [(server, line.split()[0]) for line in lines]
+    for server, unit in seen:
+        execute(server, "systemd-analyze", "security", "--no-pager", "--threshold=19", unit)
+    assert {unit.partition("@")[0].removesuffix(".service") for _server, unit in seen} == {"mlflow", "mlflow-fastapi", "minio", "nginx", "postgresql"}
+
+
 def test_an_upload_is_passed_on_while_it_arrives_and_leaves_nothing_when_it_breaks_off(client, groups, execute):
     (app,), (store,) = groups["mlflow_server"], groups["minio"]
     code = """
