@@ -13,6 +13,8 @@ description:
   - Brings each entry of O(files) to its state, in the given order, so that a folder may be followed by what is in it.
   - What M(ansible.builtin.file), M(ansible.builtin.copy) and M(ansible.builtin.template) do with one to three calls for each path,
     this does with one call for all of them. On a host where nothing differs, that is most of the time a role takes.
+  - Templates and files of the controller are found as those modules find them. What is larger than 16 kB and no secret is sent only to a host that has
+    another content.
   - Everything is read and validated before the first path is changed. Files are replaced atomically.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
@@ -26,12 +28,19 @@ options:
     required: true
     suboptions:
       path:
-        description: The absolute path.
+        description: The absolute path. One of this and O(files[].paths) is required.
         type: path
-        required: true
+      paths:
+        description: Several paths in the place of O(files[].path) that are to be the same, such as folders.
+        type: list
+        elements: path
+      when:
+        description: Whether the entry counts. Unlike the C(when) of a task it takes a value, in braces.
+        type: bool
+        default: true
       state:
         description:
-          - V(file) is a regular file with O(files[].content) or O(files[].secret_content).
+          - V(file) is a regular file with the content of O(files[].template), O(files[].file), O(files[].content) or O(files[].secret_content).
           - V(directory) is a folder. Folders above it that are missing are made, for root and with the mode V(0755).
           - V(link) is a symbolic link to O(files[].src), which need not exist.
           - What is of another kind stays as it is, and is an error. This includes a link in the place of a folder or a file.
@@ -40,11 +49,32 @@ options:
         type: str
         choices: [file, directory, link, absent, unused]
         default: file
+      template:
+        description: Path of a template on the controller, looked for where M(ansible.builtin.template) does.
+        type: str
+      template_vars:
+        description: Variables for O(files[].template) beside those of the host.
+        type: dict
+      file:
+        description: Path of a text file on the controller, looked for where M(ansible.builtin.copy) does.
+        type: str
+      tree:
+        description:
+          - Path of a folder on the controller, looked for as O(files[].file). The path becomes a folder with all the folders and text files that are in it.
+            O(files[].mode) is that of the files; what is in the folder beside them stays.
+        type: str
       content:
-        description: The text of the file, such as of P(ansible.builtin.template#lookup). Shown by C(--diff).
+        description: The text of the file. Shown by C(--diff), as that of O(files[].template) and O(files[].file).
         type: str
       secret_content:
         description: As O(files[].content), for a text that holds secrets. Never shown.
+        type: str
+      secret:
+        description: Whether the content, wherever it is from, holds secrets and is never shown.
+        type: bool
+        default: false
+      checksum:
+        description: The SHA-256 checksum of the content in its place. For what runs on the controller; the module answers with RV(ignore:lacking).
         type: str
       force:
         description: Whether a file that is there gets the content. With V(false) it keeps its own, and only owner, group and mode are looked at.
@@ -80,8 +110,12 @@ EXAMPLES = r"""
       - path: /etc/mlflow
         state: directory
       - path: /etc/mlflow/mlflow.env
-        secret_content: "{{ lookup('ansible.builtin.template', 'mlflow.env.j2') }}"
+        template: mlflow.env.j2
+        secret: true
         mode: "0600"
+      - path: /etc/mlflow/ca.crt
+        file: "{{ mlflow_ca_file }}"
+        when: "{{ mlflow_tls_enabled }}"
       - path: /opt/mlflow/current
         state: link
         src: venvs/3.17.2
@@ -106,6 +140,7 @@ replaced:
 """
 
 import grp
+import hashlib
 import os
 import pathlib
 import pwd
@@ -175,7 +210,7 @@ class Entry:
     def __init__(self, module: AnsibleModule, options: dict[str, t.Any]) -> None:
         self.module = module
         self.options = options
-        self.path = os.path.normpath(options["path"])
+        self.path = os.path.normpath(options["path"] or "")
         self.wanted: str = options["state"]
         self.mode: str | None = options["mode"] or DEFAULT_MODES.get(self.wanted)
         self.secret = options["secret_content"] is not None
@@ -184,8 +219,16 @@ class Entry:
         self.new: bytes | None = None
         self.old: bytes | None = None
         if self.wanted == "file" and (options["force"] or self.found == "absent"):
-            self.new = (options["secret_content"] if self.secret else options["content"]).encode()
             self.old = pathlib.Path(self.path).read_bytes() if self.found == "file" else None
+            if options["checksum"]:
+                self.new = self.old
+            else:
+                self.new = (options["secret_content"] if self.secret else options["content"]).encode()
+
+    def lacks_content(self) -> bool:
+        """Whether the checksum alone does not tell what to write."""
+        checksum = self.options["checksum"]
+        return bool(checksum) and (self.options["force"] or self.found == "absent") and hashlib.sha256(self.old or b"").hexdigest() != checksum
 
     def check(self, states: dict[str, str], folders: set[str]) -> None:
         """Refuse what cannot work, beside the states of all paths and the folders that will be there by then."""
@@ -332,10 +375,16 @@ def main() -> t.NoReturn:
                 "elements": "dict",
                 "required": True,
                 "options": {
-                    "path": {"type": "path", "required": True},
+                    "path": {"type": "path"},
+                    # These are for the action plugin, which sends none of them.
+                    **{name: {"type": kind} for name, kind in (("template", "str"), ("template_vars", "dict"), ("file", "str"), ("tree", "str"))},
+                    "paths": {"type": "list", "elements": "path"},
+                    "secret": {"type": "bool", "default": False},
+                    "when": {"type": "bool", "default": True},
                     "state": {"type": "str", "choices": ["file", "directory", "link", "absent", "unused"], "default": "file"},
                     "content": {"type": "str"},
                     "secret_content": {"type": "str", "no_log": True},
+                    "checksum": {"type": "str"},
                     "force": {"type": "bool", "default": True},
                     "validate": {"type": "str"},
                     "src": {"type": "str"},
@@ -343,8 +392,8 @@ def main() -> t.NoReturn:
                     "group": {"type": "str", "default": "root"},
                     "mode": {"type": "str"},
                 },
-                "required_if": [("state", "file", ["content", "secret_content"], True), ("state", "link", ["src"])],
-                "mutually_exclusive": [("content", "secret_content")],
+                "required_if": [("state", "file", ["content", "secret_content", "checksum"], True), ("state", "link", ["src"])],
+                "mutually_exclusive": [("content", "secret_content", "checksum")],
             },
         },
         supports_check_mode=True,
@@ -354,6 +403,9 @@ def main() -> t.NoReturn:
     changed: list[Entry] = []
     try:
         entries = [Entry(module, options) for options in module.params["files"]]
+        lacking = [entry.options["path"] for entry in entries if entry.wanted == "file" and entry.lacks_content()]
+        if lacking:
+            module.exit_json(changed=False, lacking=lacking)
         paths = [entry.path for entry in entries]
         twice = sorted({path for path in paths if paths.count(path) > 1})
         if twice:
