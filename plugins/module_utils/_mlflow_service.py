@@ -27,6 +27,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_secrets impor
 from ansible_collections.mlops.mlflow.plugins.module_utils._systemd import properties, unit_states
 
 SECRET_NAME = re.compile(r"SECRET|PASS|PWD|TOKEN|KEY|CREDENTIAL|CONNECTION_STRING|LOGIN|AUTH|SAS|DSN|PRIVATE", re.IGNORECASE)
+# The name of a key, which is a word that the messages of a server need.
+NAME_OF_A_KEY = re.compile(r"KEY_ID$", re.IGNORECASE)
 # As SQLAlchemy reads it: a password ends at the first "@".
 URI_PASSWORD = re.compile(r"://[^:/@\s]*:([^@\s]*)@")
 # What is shorter cannot be told from other words.
@@ -70,7 +72,8 @@ def secret_values(environment_files: list[str]) -> set[str]:
     found = set()
     for path in environment_files:
         for name, value in read_environment_file(path).items():
-            found.update([value] if SECRET_NAME.search(name) else URI_PASSWORD.findall(value))
+            is_secret = SECRET_NAME.search(name) and not NAME_OF_A_KEY.search(name)
+            found.update([value] if is_secret else URI_PASSWORD.findall(value))
     spellings: set[str] = set()
     for value in found:
         plain = urllib.parse.unquote(value)

@@ -182,12 +182,18 @@ def test_a_server_that_was_left_behind_is_stopped(groups, tmp_path):
     assert "changed=1 " in done.stdout
 
 
+def test_no_keys_are_there_that_do_not_count(groups, execute):
+    """All are in the vault: who saved others beside the database would have none of those that it needs."""
+    (host,) = groups["mlflow_server"]
+    assert execute(host, "test", "-e", "/var/lib/mlflow/mlflow.secrets.env", check=False).returncode == 1
+
+
 def test_every_route_answers_as_at_a_plain_server(groups, execute, secrets):
     """The front sends each path to the server that has it: nothing of MLflow's API is missing, or answered by somebody else."""
     (host,) = groups["mlflow_server"]
     ca = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory/.ca/nginx_tls.crt"
     execute(host, "sh", "-c", "cat > /run/site-ca.crt", stdin=ca.read_text())
-    files = ("--property=EnvironmentFile=/var/lib/mlflow/mlflow.secrets.env", "--property=EnvironmentFile=/etc/mlflow/mlflow.env")
+    files = ("--property=EnvironmentFile=-/var/lib/mlflow/mlflow.secrets.env", "--property=EnvironmentFile=/etc/mlflow/mlflow.env")
     settings = {"MLFLOW_PORT": "5998", "MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     execute(
         host,

@@ -24,11 +24,12 @@ def test_what_is_secret_of_an_environment(tmp_path):
         'AWS_SECRET_ACCESS_KEY="quote\\"back\\\\slash"\n'
         'ENDING_KEY="at its end\\""\n'
         'MLFLOW_HOST="127.0.0.1"\n'
+        'AWS_ACCESS_KEY_ID="mlflow-key"\n'
         'SHORT_TOKEN="abc"\n'
     )
     found = service.secret_values([str(environment), str(tmp_path / "none")])
     assert {"p%40ss%2Fword", "p@ss/word", 'quote"back\\slash', 'quote\\"back\\\\slash', "quote%22back%5Cslash", 'at its end"'} <= found
-    assert not [value for value in found if value in "# PASSWORD=of-no-line 127.0.0.1 abc user db mlflow x=@y"]
+    assert not [value for value in found if value in "# PASSWORD=of-no-line 127.0.0.1 abc user db mlflow-key x=@y"]
 
 
 def test_kept_files_come_back_as_they_were(tmp_path):
