@@ -267,7 +267,7 @@ def test_no_secret_leaks(host):
     assert "pg_createcluster" in argv, "the watcher did not watch"
     journal = host.check_output("journalctl --no-pager --output=cat")
     assert "postgresql" in journal.lower()
-    log = host.check_output("cat /var/log/postgresql/*.log")
+    log = host.check_output("zcat --force /var/log/postgresql/*.log*")
     assert "user=other" in log
     for secret in SECRETS:
         assert secret not in argv + journal + log
