@@ -114,8 +114,7 @@ EXAMPLES = r"""
         secret: true
         mode: "0600"
       - path: /etc/mlflow/ca.crt
-        file: "{{ mlflow_ca_file }}"
-        when: "{{ mlflow_tls_enabled }}"
+        file: ca.crt
       - path: /opt/mlflow/current
         state: link
         src: venvs/3.17.2
