@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 DOCUMENTATION = r"""
 name: taken_ports
 author: mlops.mlflow contributors (@mlops-mlflow)
@@ -11,7 +13,7 @@ version_added: 1.0.0
 short_description: Which ports of a server others hold already
 description:
   - Compares where a server is to listen with who listens on the host.
-  - A wildcard, such as V(0.0.0.0), V(::) or an empty address, meets every address.
+  - A wildcard, such as V(*), V(0.0.0.0), V(::) or an empty address, meets every address.
 positional: _input
 options:
   _input:
@@ -19,15 +21,23 @@ options:
     type: list
     elements: dict
     required: true
-  places:
-    description: Where the server is to listen, each an C(address) and a C(port).
+  ports:
+    description: The ports that the server needs.
     type: list
-    elements: dict
+    elements: int
     required: true
+  addresses:
+    description: Where the server is to listen, IPv6 addresses with or without brackets.
+    type: list
+    elements: str
+    default: ["*"]
   service:
     description: The systemd unit of the server. What it holds is its own.
     type: str
     required: true
+  process:
+    description: The name of the server's process. What it holds is its own, whoever started it.
+    type: str
   uid:
     description:
       - The user ID of the running server, or null. Not every container lets root see the processes of others, but the owner of a socket can be seen.
@@ -39,7 +49,7 @@ EXAMPLES = r"""
   mlops.mlflow.assert_all:
     checks:
       - none: >-
-          host.listeners | mlops.mlflow.taken_ports([{'address': '0.0.0.0', 'port': 9000}], service='minio.service', uid=host.services['minio.service'].uid)
+          host.listeners | mlops.mlflow.taken_ports([9000], ['127.0.0.1'], service='minio.service', uid=host.services['minio.service'].uid)
         message: Free %s, or choose another port.
 """
 
@@ -50,17 +60,29 @@ _value:
   elements: str
 """
 
-WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104
+WILDCARDS = ("", "*", "0.0.0.0", "::")  # noqa: S104
 
 
-def taken_ports(listeners: list[dict], places: list[dict], service: str, uid: int | None = None) -> list[str]:
+def taken_ports(
+    listeners: list[dict],
+    ports: list[int | str],
+    addresses: t.Sequence[str] = ("*",),
+    *,
+    service: str,
+    process: str | None = None,
+    uid: int | None = None,
+) -> list[str]:
     """Name the holders, each port and process once."""
-    others = [listener for listener in listeners if listener["service"] != service and (uid is None or listener["uid"] != uid)]
+    places = [str(address).strip("[]").lower() for address in addresses]
+    numbers = {int(port) for port in ports}
     found = [
         f"{other['port']} (held by {holder(other)})"
-        for place in places
-        for other in others
-        if other["port"] == int(place["port"]) and meet(str(place["address"]).strip("[]"), other["address"])
+        for other in listeners
+        if other["port"] in numbers
+        and other["service"] != service
+        and (process is None or other["process"] != process)
+        and (uid is None or other["uid"] != uid)
+        and any(meet(place, other["address"]) for place in places)
     ]
     return list(dict.fromkeys(found))
 
