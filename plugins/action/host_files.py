@@ -15,7 +15,7 @@ from ansible.plugins.loader import lookup_loader
 
 # What is larger travels only to hosts that have another content.
 SMALL = 16384
-SOURCES = ("content", "secret_content", "template", "file", "tree")
+SOURCES = ("content", "secret_content", "template", "file", "files", "tree")
 
 
 class ActionModule(ActionBase):
@@ -51,12 +51,16 @@ class ActionModule(ActionBase):
             raise ValueError(f"{entry.get('path')} takes its content from one place, not from {' and '.join(sources)}")
         secret = boolean(entry.pop("secret", False))
         template_vars = entry.pop("template_vars", None) or {}
-        template, file, tree = (entry.pop(name, None) for name in ("template", "file", "tree"))
+        template, file, files, tree = (entry.pop(name, None) for name in ("template", "file", "files", "tree"))
         paths = entry.pop("paths", None)
         if paths is not None and ("path" in entry or sources):
             raise ValueError("paths names folders, links or what is to be absent; it goes with neither path nor a content")
         if tree is not None:
             yield from self.tree(entry, tree)
+            return
+        if files is not None:
+            for name in files:
+                yield {**entry, "path": os.path.join(str(entry["path"]), os.path.basename(name)), "content": self.read(name)}
             return
         if entry.get("state", "file") == "file":
             if template is not None:

@@ -58,6 +58,10 @@ options:
       file:
         description: Path of a text file on the controller, looked for where M(ansible.builtin.copy) does.
         type: str
+      files:
+        description: Paths of text files on the controller that come below the path, which is a folder, with the names that they have.
+        type: list
+        elements: path
       tree:
         description:
           - Path of a folder on the controller, looked for as O(files[].file). The path becomes a folder with all the folders and text files that are in it.
@@ -377,7 +381,7 @@ def main() -> t.NoReturn:
                     "path": {"type": "path"},
                     # These are for the action plugin, which sends none of them.
                     **{name: {"type": kind} for name, kind in (("template", "str"), ("template_vars", "dict"), ("file", "str"), ("tree", "str"))},
-                    "paths": {"type": "list", "elements": "path"},
+                    **{name: {"type": "list", "elements": "path"} for name in ("paths", "files")},
                     "secret": {"type": "bool", "default": False},
                     "when": {"type": "bool", "default": True},
                     "state": {"type": "str", "choices": ["file", "directory", "link", "absent", "unused"], "default": "file"},

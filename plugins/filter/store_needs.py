@@ -1,0 +1,85 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError, Uri
+
+DOCUMENTATION = r"""
+name: store_needs
+author: mlops.mlflow contributors (@mlops-mlflow)
+version_added: 1.0.0
+short_description: What the addresses of MLflow's stores ask for
+description:
+  - Reads the URIs of databases and of places for artifacts, and says what a host must have to use them.
+positional: _input
+options:
+  _input:
+    description: The URIs of the databases, as MLflow takes them.
+    type: list
+    elements: str
+    required: true
+  artifacts:
+    description: The URIs or paths of artifacts.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Show which servers have to answer
+  ansible.builtin.debug:
+    msg: "{{ (['postgresql+psycopg2://mlflow:secret@db/mlflow'] | mlops.mlflow.store_needs).addresses }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(problems) are what is wrong with the URIs of databases, without a secret.
+    - C(addresses) are host and port of each database that is reached over the network.
+    - C(buckets) are the S3 buckets, C(folders) the folders of the host.
+    - C(packages) are the names of locks besides the server's own - V(mysql), V(mssql), V(azure) and V(gcs).
+    - C(sqlite) is whether a database is a file of one host.
+  type: dict
+"""
+
+PORTS = {"postgresql": "5432", "mysql": "3306", "mssql": "1433"}
+# The scheme of an address, and the lock that it asks for.
+ARTIFACT_PACKAGES = {"wasb": "azure", "wasbs": "azure", "abfs": "azure", "abfss": "azure", "gs": "gcs"}
+
+
+def store_needs(databases: list[str], artifacts: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """Without what cannot be parsed, whose problem is named."""
+    problems, uris = [], []
+    for text in databases:
+        try:
+            uris.append(Uri(text))
+        except MlflowDbError as exc:
+            problems.append(str(exc))
+    schemes = [re.match("(?:([a-z0-9+-]+):)?", place)[1] for place in artifacts]  # type: ignore[index]
+    packages = {uri.kind for uri in uris} & {"mysql", "mssql"} | {ARTIFACT_PACKAGES[scheme] for scheme in schemes if scheme in ARTIFACT_PACKAGES}
+    folders = [re.sub("^file:(//)?", "", place) for place, scheme in zip(artifacts, schemes, strict=True) if scheme in (None, "file")]
+    return {
+        "problems": once(problems),
+        "addresses": once(f"{uri.host}:{uri.port or PORTS[uri.kind]}" for uri in uris if uri.kind in PORTS and uri.host),
+        "buckets": once(re.match("s3://([^/]*)", place)[1] for place, scheme in zip(artifacts, schemes, strict=True) if scheme == "s3"),  # type: ignore[index]
+        "folders": once(folders + [os.path.dirname(uri.database) for uri in uris if uri.kind == "sqlite"]),
+        "packages": sorted(packages),
+        "sqlite": any(uri.kind == "sqlite" for uri in uris),
+    }
+
+
+def once(texts: t.Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+class FilterModule:
+    """What follows from addresses."""
+
+    def filters(self) -> dict[str, object]:
+        return {"store_needs": store_needs}
