@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # Writes every hash lock of this repository. What a lock holds stays as it is unless told otherwise.
 # Usage: scripts/lock.sh [--upgrade | --upgrade-package NAME]...
+# For another version of MLflow: mkdir roles/mlflow_server/files/locks/<version>, and then this.
 . "$(dirname "$0")/lib.sh"
 
-# The MLflow versions that the role mlflow_server ships locks for.
-MLFLOW_VERSIONS=(3.12.0 3.17.2)
 MLFLOW_ADDONS=(auth azure gcs mssql mysql)
 
 cd "$ROOT"
@@ -54,6 +53,7 @@ timed "benchmarks/requirements.txt" compile benchmarks/requirements.txt 3.11 req
 for name in mlflow-2.22.5 s3; do
   timed "tests/requirements/$name.txt" compile "tests/requirements/$name.txt" 3.10 "tests/requirements/$name.in"
 done
-for version in "${MLFLOW_VERSIONS[@]}"; do
+for folder in roles/mlflow_server/files/locks/*/; do
+  version=$(basename "$folder")
   timed "locks of MLflow $version" lock_mlflow "$version"
 done
