@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo figures demo-clean test lint units sanity molecule lock docs build bench bench-clean clean
+.PHONY: help demo figures demo-clean test lint units sanity contract molecule lock docs build bench bench-clean clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,7 +17,7 @@ test: ## Everything: lint, sanity, unit tests, all Molecule scenarios
 	@scripts/setup.sh venv docker images s3 versitygw
 	@.venv/bin/python scripts/test.py
 
-lint units sanity: ## Only that part of the tests
+lint units sanity contract: ## Only that part of the tests
 	@scripts/setup.sh venv
 	@.venv/bin/python scripts/test.py $@
 

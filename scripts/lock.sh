@@ -4,8 +4,6 @@
 # For another version of MLflow: mkdir roles/mlflow_server/files/locks/<version>, and then this.
 . "$(dirname "$0")/lib.sh"
 
-MLFLOW_ADDONS=(auth azure gcs mssql mysql)
-
 cd "$ROOT"
 options=("$@")
 
@@ -25,7 +23,8 @@ lock_mlflow() {
   echo "mlflow==$version" | compile "$dir/server.txt" 3.10 - requirements/mlflow.in
   without=()
   for package in $(packages "$dir/server.txt"); do without+=(--no-emit-package "$package"); done
-  for addon in "${MLFLOW_ADDONS[@]}"; do
+  for addon in requirements/mlflow-*.in; do
+    addon=$(basename "${addon#*-}" .in)
     compile "$dir/$addon.txt" 3.10 "${without[@]}" --constraint "$dir/server.txt" "requirements/mlflow-$addon.in"
   done
 }

@@ -1,4 +1,5 @@
 """Writes the variable table of each role's README from its argument specification, and checks that the specification and the defaults agree.
+Writes the locked versions of MLflow where READMEs name them.
 
 Usage: scripts/role_docs.py [--check]      --check changes nothing and fails where something would change.
 """
@@ -12,6 +13,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ROOT / "roles/mlflow_server/files/locks"
+VERSIONS = re.compile(r"(<!-- locked versions -->).*?(<!-- /locked versions -->)")
 TABLE = re.compile(r"(<!-- variables -->\n).*?(<!-- /variables -->)", re.DOTALL)
 
 
@@ -42,8 +45,27 @@ def rows(options: dict, prefix: str = "") -> list[str]:
     return lines
 
 
+def locked_versions() -> str:
+    """The default first, and then what else there is, the newest first."""
+    default = yaml.safe_load((ROOT / "roles/mlflow_server/defaults/main.yml").read_text())["mlflow_server_version"]
+    names = sorted((path.parent.name for path in LOCKS.glob("*/server.txt")), key=lambda name: [int(part) for part in re.findall("[0-9]+", name)])
+    *others, last = [f"{default} (default)", *(name for name in reversed(names) if name != default)]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def brought_up_to_date(path: Path, new: str, check: bool) -> list[str]:
+    """Write a file, or say that it would be written."""
+    if new == path.read_text():
+        return []
+    if check:
+        return [f"{path.relative_to(ROOT)} is not up to date; run: make docs"]
+    path.write_text(new)
+    return []
+
+
 def main(check: bool) -> int:
     problems = []
+    versions = rf"\g<1>{locked_versions()}\g<2>"
     for role in sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir()):
         specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
         options = specs["main"]["options"]
@@ -61,11 +83,8 @@ def main(check: bool) -> int:
         if not TABLE.search(old):
             problems.append(f"{role.name}: README.md has no <!-- variables --> markers")
         new = TABLE.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", old)
-        if new != old:
-            if check:
-                problems.append(f"{role.name}: README.md is not up to date; run: make docs")
-            else:
-                readme.write_text(new)
+        problems += brought_up_to_date(readme, VERSIONS.sub(versions, new), check)
+    problems += brought_up_to_date(ROOT / "README.md", VERSIONS.sub(versions, (ROOT / "README.md").read_text()), check)
     print("\n".join(problems) or "The roles' documentation is up to date.")
     return 1 if problems else 0
 

@@ -1,6 +1,6 @@
 """Runs the test steps, Molecule scenarios two at a time, and sums up as `N passed, N failed`.
 
-Usage: scripts/test.py [step ...]     Steps: lint, sanity, units, collection, or the name of a Molecule scenario. All of them without arguments.
+Usage: scripts/test.py [step ...]     Steps: lint, sanity, units, contract, collection, or the name of a Molecule scenario. All of them without arguments.
 Each step writes .build/logs/<step>.log.
 """
 
@@ -125,6 +125,16 @@ def units(step: Step) -> None:
         step.call("ansible-test", "units", "--color", "no", "--python", python_version(), cwd=export_collection(Path(work)))
 
 
+def contract(step: Step) -> None:
+    """What the collection knows of MLflow's inside holds for each locked version. The environments stay in the cache, and with them what Python compiles."""
+    uv, options = ROOT / ".venv/bin/uv", ("--no-config", "--quiet")
+    for lock in sorted(ROOT.glob("roles/mlflow_server/files/locks/*/server.txt")):
+        folder = Path(ENV["MLOPS_CACHE_DIR"]) / "contract" / lock.parent.name
+        step.call(uv, "venv", *options, "--allow-existing", "--python", ROOT / ".venv/bin/python", folder)
+        step.call(uv, "pip", "sync", *options, "--require-hashes", "--only-binary=:all:", "--python", folder / "bin/python", lock, lock.with_name("auth.txt"))
+        step.call(folder / "bin/python", "-W", "ignore", ROOT / "tests/contract/contract.py", PYTHONDONTWRITEBYTECODE="")
+
+
 def collection(step: Step) -> None:
     """The tarball that Galaxy would get installs elsewhere, and its playbooks are found by name and lead to a site."""
     with tempfile.TemporaryDirectory() as work:
@@ -164,7 +174,7 @@ def scenario(step: Step) -> None:
 
 
 def main(names: list[str]) -> int:
-    quick = {"lint": lint, "sanity": sanity, "units": units, "collection": collection}
+    quick = {"lint": lint, "sanity": sanity, "units": units, "contract": contract, "collection": collection}
     known = {**quick, **dict.fromkeys(SCENARIOS, scenario)}
     unknown = set(names) - set(known)
     if unknown:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.sizes import ENGINES, FASTAPI_POOL
+
 DOCUMENTATION = r"""
 name: database_connections
 author: mlops.mlflow contributors (@mlops-mlflow)
@@ -55,11 +57,6 @@ _value:
   type: int
 """
 
-# The tracking store and the model registry.
-ENGINES = 2
-# A worker of uvicorn runs 40 threads, and a request may take two connections at once: a smaller pool can lock itself up.
-FASTAPI_POOL = 45
-
 
 def database_connections(
     hosts: list[str], engine: str, workers: int | str, pool_size: int | str, max_overflow: int | str, fastapi_workers: int | str = 1
@@ -67,7 +64,7 @@ def database_connections(
     """Count the connections of all hosts together."""
     of_a_host = int(workers) * (int(pool_size) + int(max_overflow))
     if engine == "both":
-        of_a_host += int(fastapi_workers) * FASTAPI_POOL
+        of_a_host += int(fastapi_workers) * sum(FASTAPI_POOL.values())
     return len(hosts) * ENGINES * of_a_host
 
 

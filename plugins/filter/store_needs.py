@@ -8,6 +8,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.addons import ARTIFACTS, DATABASES
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError, Uri
 
 DOCUMENTATION = r"""
@@ -49,8 +50,6 @@ _value:
 """
 
 PORTS = {"postgresql": "5432", "mysql": "3306", "mssql": "1433"}
-# The scheme of an address, and the lock that it asks for.
-ARTIFACT_PACKAGES = {"wasb": "azure", "wasbs": "azure", "abfs": "azure", "abfss": "azure", "gs": "gcs"}
 
 
 def store_needs(databases: list[str], artifacts: t.Sequence[str] = ()) -> dict[str, t.Any]:
@@ -62,7 +61,7 @@ def store_needs(databases: list[str], artifacts: t.Sequence[str] = ()) -> dict[s
         except MlflowDbError as exc:
             problems.append(str(exc))
     schemes = [re.match("(?:([a-z0-9+-]+):)?", place)[1] for place in artifacts]  # type: ignore[index]
-    packages = {uri.kind for uri in uris} & {"mysql", "mssql"} | {ARTIFACT_PACKAGES[scheme] for scheme in schemes if scheme in ARTIFACT_PACKAGES}
+    packages = {uri.kind for uri in uris} & set(DATABASES) | {ARTIFACTS[scheme] for scheme in schemes if scheme in ARTIFACTS}
     folders = [re.sub("^file:(//)?", "", place) for place, scheme in zip(artifacts, schemes, strict=True) if scheme in (None, "file")]
     return {
         "problems": once(problems),

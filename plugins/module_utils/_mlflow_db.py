@@ -19,12 +19,11 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import (
     _mlflow_db_agent,
     _mlflow_db_backup,
     _mlflow_db_connection,
-    _mlflow_secrets,
     _mlflow_uri,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow import schema, stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DRIVERS, MlflowDbError, Uri, build_uri
 
-MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/db/migrations/versions"}
 # Whose migrations are one transaction, as MLflow runs them.
 TRANSACTIONAL = ("postgresql", "mssql")
 # How timeout(1) ends when it had to kill: as a rule it is in the group that it kills.
@@ -39,7 +38,7 @@ for name, text in request.pop("programs"):
 sys.modules[name].run(request)
 """
 # In the order in which they import each other.
-PROGRAMS = (_mlflow_uri, _mlflow_secrets, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_agent)
+PROGRAMS = (_mlflow_uri, schema, stored_secrets, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_agent)
 
 # What errors say, in the words of the servers and drivers.
 REFUSED = re.compile(
@@ -66,7 +65,7 @@ class Migrations:
         """folder is that of the Python package mlflow."""
         self.parents = {}
         self.titles = {}
-        for name in glob.glob(os.path.join(glob.escape(folder), MIGRATIONS[component], "*.py")):
+        for name in glob.glob(os.path.join(glob.escape(folder), schema.MIGRATIONS[component], "*.py")):
             with open(name, encoding="utf-8") as stream:
                 text = stream.read()
             revision = re.search(r"""^revision\s*(?::[^=]+)?=\s*["'](\w+)["']""", text, re.MULTILINE)

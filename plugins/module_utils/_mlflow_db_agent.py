@@ -21,16 +21,14 @@ import sys
 import threading
 import time
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import MARKER_TABLES, VERSION_TABLES, bring_to_head
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_secrets import stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 
 # One upgrader at a time in one database, whatever host it runs on. The number only has to be ours and constant.
 ADVISORY_LOCK = 7110364021
-
-VERSION_TABLES = {"tracking": ["alembic_version"], "auth": ["alembic_version_auth", "alembic_version"]}
-MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}}
 
 TABLES = {
     "postgresql": "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace",
@@ -295,18 +293,7 @@ def migrate(request, empty, database=None):
         connection.commit()
 
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
-    if request["component"] == "auth":
-        from mlflow.server.auth.db import utils
-
-        utils.migrate(engine, "head")
-        return
-    from mlflow.store.db import utils
-
-    # What `mlflow db upgrade` does since 3.14 and a server start did before.
-    if empty:
-        utils._initialize_tables(engine)
-    else:
-        utils._upgrade_db(engine)
+    bring_to_head(request["component"], engine, empty)
 
 
 def upgrade(request):

@@ -23,7 +23,7 @@ import time
 import typing as t
 import urllib.parse
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_secrets import read_environment_file
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import read_environment_file
 from ansible_collections.mlops.mlflow.plugins.module_utils._systemd import properties, unit_states
 
 SECRET_NAME = re.compile(r"SECRET|PASS|PWD|TOKEN|KEY|CREDENTIAL|CONNECTION_STRING|LOGIN|AUTH|SAS|DSN|PRIVATE", re.IGNORECASE)
@@ -245,6 +245,17 @@ def put(path: str, entry: Entry) -> None:
             stream.write(entry.content)
 
 
+def due_units(states: dict[str, dict[str, t.Any]], names: list[str]) -> list[str]:
+    """The units to (re)start: what does not run, and what is older than its files. The first takes the others along."""
+    due = [name for name in names if not states[name]["active"] or states[name]["outdated"]]
+    return names if names[0] in due else due
+
+
+def is_due(states: dict[str, dict[str, t.Any]], names: list[str], proven: bool) -> bool:
+    """Whether a server does not run what is written, would not start at boot, or was never seen to serve."""
+    return bool(due_units(states, names)) or not states[names[0]]["enabled"] or not proven
+
+
 class Service:
     """The units of one MLflow. The first is the one that systemd starts at boot; it takes the others along."""
 
@@ -264,15 +275,8 @@ class Service:
         if status:
             raise ServiceError((err or out).strip())
 
-    def due(self, files: list[str]) -> list[str]:
-        """The units to (re)start: what does not run, and what is older than its files."""
-        states = unit_states(self._run, self.names, dict.fromkeys(self.names, files))
-        due = [name for name, state in states.items() if not state["active"] or state["outdated"]]
-        # The first takes the others along.
-        return self.names if self.names[0] in due else due
-
-    def is_enabled(self) -> bool:
-        return unit_states(self._run, self.names[:1], {})[self.names[0]]["enabled"]
+    def states(self, files: list[str]) -> dict[str, dict[str, t.Any]]:
+        return unit_states(self._run, self.names, dict.fromkeys(self.names, files))
 
     def enable(self) -> None:
         self._systemctl("enable", self.names[0])

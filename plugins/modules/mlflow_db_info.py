@@ -121,8 +121,8 @@ secrets:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import KEK_PASSPHRASE, KEK_VERSION, WEBHOOK_KEY, read_environment_file
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, module_arguments
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_secrets import KEK_PASSPHRASE, KEK_VERSION, WEBHOOK_KEY, read_environment_file
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 
 

@@ -130,18 +130,18 @@ restarted:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, Service, ServiceError, secret_values
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, Service, ServiceError, due_units, is_due, secret_values
 from ansible_collections.mlops.mlflow.plugins.module_utils._systemd import SystemdError
 
 
 def start(module: AnsibleModule, service: Service) -> dict[str, t.Any]:
     asked = module.params
     kept = KeptFiles(asked["kept_file"], asked["files"]) if asked["kept_file"] else None
-    due = service.due(asked["files"])
-    enabled = service.is_enabled()
-    changed = bool(due) or not enabled or (kept is not None and not kept.exists())
+    states = service.states(asked["files"])
+    due = due_units(states, service.names)
+    changed = is_due(states, service.names, kept is None or kept.exists())
     if changed and not module.check_mode:
-        run(module, service, kept, due, enabled)
+        run(module, service, kept, due, states[service.names[0]]["enabled"])
     return {"changed": changed, "restarted": due, "diff": difference(due, "does not run, or with former files", "runs with the files that are there")}
 
 

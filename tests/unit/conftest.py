@@ -18,11 +18,11 @@ settings.load_profile("everywhere")
 
 
 @pytest.fixture
-def role_file() -> Callable[[str], types.ModuleType]:
-    """Loads a Python file that a role copies to its hosts, anew for each test."""
+def server_file() -> Callable[[str], types.ModuleType]:
+    """Loads a Python file that runs with MLflow's Python on the hosts, anew for each test."""
 
     def load(path: str) -> types.ModuleType:
-        source = Path(__file__).parents[2] / "roles" / path
+        source = Path(__file__).parents[2] / "plugins/module_utils/_mlflow/server" / path
         spec = importlib.util.spec_from_file_location(source.stem, source)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 SCENARIO = Path(__file__).parent.parent
 ROOT = SCENARIO.parent.parent
 WORK = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+DEFAULTS = ROOT / "roles/mlflow_server/defaults/main.yml"
 HOSTS = ("bad_input-debian12", "bad_input-debian13")
 
 POSTGRES = {
@@ -72,6 +73,10 @@ ELSEWHERE = {
     "mlflow_server_config_dir": "/etc/other",
     "mlflow_server_data_dir": "/var/lib/other",
 }
+# A version that is not installed.
+OTHER_VERSION = next(
+    path.name for path in sorted(ROOT.glob("roles/mlflow_server/files/locks/*")) if f"mlflow_server_version: {path.name}\n" not in DEFAULTS.read_text()
+)
 # No output may show it.
 LOGIN = "mlflow:right-password"
 TLS = {"mlflow_server_tls_enabled": True, "mlflow_server_tls_client_ca_files": ["/nonexistent.crt"]}
@@ -82,12 +87,18 @@ CASES = [
     ("mlflow_server", "Python too old", {"mlflow_server_python": "/usr/local/bin/python3.9"}, r"Python 3\.9.*needs Python 3\.10.*mlflow_server_python"),
     ("mlflow_server", "Python missing", {"mlflow_server_python": "python3.99"}, r"python3\.99.*mlflow_server_python"),
     *[(role, "disk below the floor", {f"{role}_min_disk_mb": 10**9}, rf"free.*{role}_min_disk_mb") for role in ("postgres", "minio")],
-    ("mlflow_server", "disk below the floor", {"mlflow_server_min_disk_mb": 10**9, "mlflow_server_version": "3.12.0"}, r"free.*mlflow_server_min_disk_mb"),
+    ("mlflow_server", "disk below the floor", {"mlflow_server_min_disk_mb": 10**9, "mlflow_server_version": OTHER_VERSION}, r"free.*mlflow_server_min_disk_mb"),
     *[(role, "memory below the floor", {f"{role}_min_memory_mb": 10**7}, rf"memory.*{role}_min_memory_mb") for role in ("postgres", "minio", "mlflow_server")],
     *[(role, "port taken", {f"{role}_port": 5999}, rf"5999.*python3.*{role}_port") for role in ("postgres", "minio", "mlflow_server")],
     ("nginx_tls", "port taken", {"nginx_tls_https_port": 5999}, r"5999.*python3.*nginx_tls_https_port"),
     ("mlflow_server", "both option sets", {"mlflow_server_uvicorn_opts": "--x", "mlflow_server_gunicorn_opts": "--y"}, r"exclude each other"),
-    ("mlflow_server", "waitress", {"mlflow_server_engine": "waitress"}, r"Windows only.*uvicorn, gunicorn or both"),
+    ("mlflow_server", "unknown engine", {"mlflow_server_engine": "waitress"}, r"mlflow_server_engine must be one of: uvicorn, gunicorn, both"),
+    (
+        "mlflow_server",
+        "variables of the role in the environment",
+        {"mlflow_server_environment": {"MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{LOGIN}@db/mlflow", "MLFLOW_PORT": 1}},
+        r"MLFLOW_BACKEND_STORE_URI \(set mlflow_server_backend_store_uri\).*MLFLOW_PORT \(set mlflow_server_port\)",
+    ),
     ("mlflow_server", "URI without driver", {"mlflow_server_backend_store_uri": "postgresql://mlflow:x@db/mlflow"}, r"postgresql\+psycopg2://"),
     ("mlflow_server", "URI that cannot be parsed", {"mlflow_server_backend_store_uri": "postgresql+psycopg2://my@pass@db"}, r"percent-encoded"),
     ("mlflow_server", "database unreachable", database(port=1), r"cannot be reached.*mlflow_server_backend_store_uri"),

@@ -13,8 +13,8 @@ BOMB = gzip.compress(bytes(1 << 28), 9)
 
 
 @pytest.fixture
-def bounds(role_file):
-    return role_file("mlflow_server/files/bounds.py")
+def bounds(server_file):
+    return server_file("bounds.py")
 
 
 async def echo(scope, receive, send):

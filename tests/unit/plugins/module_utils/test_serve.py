@@ -11,8 +11,8 @@ import pytest
 
 
 @pytest.fixture
-def serve(role_file):
-    return role_file("mlflow_server/files/serve.py")
+def serve(server_file):
+    return server_file("serve.py")
 
 
 @pytest.fixture

@@ -79,18 +79,19 @@ class Refusal(Exception):
 
 
 @pytest.fixture
-def plugin(monkeypatch, role_file):
+def plugin(monkeypatch, server_file):
     def module(name, **content):
         monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(**content))
 
-    for name in ("boto3", "boto3.s3", "mlflow", "mlflow.protos", "mlflow.store", "mlflow.store.artifact"):
+    for name in ("boto3", "boto3.s3", "botocore", "mlflow", "mlflow.protos", "mlflow.store"):
         module(name)
+    module("botocore.exceptions", ClientError=type("ClientError", (Exception,), {}))
+    module("mlflow.store.artifact", artifact_repo=types.SimpleNamespace(StreamUploadMixin=type("StreamUploadMixin", (), {})))
     module("boto3.s3.transfer", TransferConfig=lambda **_options: types.SimpleNamespace())
     module("mlflow.exceptions", MlflowException=Refusal)
     module("mlflow.protos.databricks_pb2", RESOURCE_DOES_NOT_EXIST=2, TEMPORARILY_UNAVAILABLE=1)
     module("mlflow.store.artifact.s3_artifact_repo", S3ArtifactRepository=Repository)
-    module("mlflow.store.artifact.artifact_repo", StreamUploadMixin=type("StreamUploadMixin", (), {}))
-    loaded = role_file("mlflow_server/files/plugins/mlops_mlflow_s3.py")
+    loaded = server_file("plugins/mlops_mlflow_s3.py")
     loaded.PART_SIZE, loaded.BEGINNING, loaded.PATIENCE = 1000, 100, 0.2
     return loaded
 

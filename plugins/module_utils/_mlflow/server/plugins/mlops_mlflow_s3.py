@@ -2,11 +2,13 @@
 
 MLflow's own takes an upload to a temporary file and sends that on when it is complete, which takes the disk of the file and twice the time.
 It answers the download of something that does not exist with 500, on which clients try again for minutes, and that of a folder with an empty file.
-MLflow finds this one by its entry point, and uses what it adds where FastAPI serves artifacts (MLflow 3.15 and newer).
+MLflow finds this one by its entry point, and uses what it adds where FastAPI serves artifacts (MLflow 3.15 and newer). MLflow and boto3 are loaded when it
+asks for the repository: the rest can be used without them.
 """
 
 import asyncio
 import collections
+import functools
 import io
 import os
 import posixpath
@@ -14,21 +16,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
-from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
-from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
-
-try:
-    from mlflow.store.artifact.artifact_repo import StreamUploadMixin
-except ImportError:  # MLflow < 3.15
-    StreamUploadMixin = object
-
 # S3 takes 10,000 parts, so that a file may have 80 GB. Of one upload three parts are in memory at most: two on their way, and one that comes in.
 PART_SIZE = 8 * 1024 * 1024
-CONFIG = TransferConfig(multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE, max_concurrency=2)
-CONFIG.max_in_memory_upload_chunks = 2
 # A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
 THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="s3-upload")
 # Of all uploads together so many parts have a place in memory, besides beginnings of parts.
@@ -68,6 +57,9 @@ class Body:
         except asyncio.CancelledError:
             if not self._too_slow:
                 raise
+            from mlflow.exceptions import MlflowException
+            from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
             raise MlflowException("The upload was too slow while others waited. Try again.", error_code=TEMPORARILY_UNAVAILABLE) from None
         finally:
             Body.filling.pop(self, None)
@@ -150,50 +142,50 @@ class Client:
         self._stream = stream
 
     def upload_file(self, Filename, **options):
-        self._client.upload_fileobj(self._stream, Config=CONFIG, **options)
+        self._client.upload_fileobj(self._stream, Config=transfer_config(), **options)
 
 
-class StreamingS3ArtifactRepository(S3ArtifactRepository, StreamUploadMixin):
-    def _is_directory(self, artifact_path):
-        """A server asks this before each download. It has no use for the answer, and the store one call less."""
-        return not IS_SERVER and super()._is_directory(artifact_path)
+@functools.cache
+def transfer_config():
+    from boto3.s3.transfer import TransferConfig
 
-    def _download_file(self, remote_file_path, local_path):
-        try:
-            super()._download_file(remote_file_path, local_path)
-        except ClientError as exc:
-            if exc.response["Error"]["Code"] not in ("404", "NoSuchKey"):
-                raise
-            raise MlflowException(f"No file of that name: {remote_file_path}", RESOURCE_DOES_NOT_EXIST) from exc
+    config = TransferConfig(multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE, max_concurrency=2)
+    config.max_in_memory_upload_chunks = 2
+    return config
 
-    def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
-        bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
+
+class Upload:
+    """A file on its way from a client to its place in the store."""
+
+    def __init__(self, repository, artifact_file_name, artifact_path):
+        bucket, root = repository.parse_s3_compliant_uri(repository.artifact_uri)
         name = posixpath.basename(artifact_file_name)
-        self._upload_file(Client(self._get_s3_client(), stream), name, bucket, posixpath.join(root, artifact_path or "", name))
+        self._client = repository._get_s3_client()
+        # In the form of boto3's method, with a client of ours in the place of boto3's.
+        self._begin = lambda client: repository._upload_file(client, name, bucket, posixpath.join(root, artifact_path or "", name))
 
-    async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
+    def send(self, stream):
+        self._begin(Client(self._client, stream))
+
+    async def pass_on(self, chunks):
         body = Body(chunks)
         try:
             await body.fill()
-            send = self._send_whole if body.complete else self._send_in_parts
-            await send(body, artifact_file_name, artifact_path)
+            if body.complete:
+                await asyncio.get_running_loop().run_in_executor(None, self.send, io.BytesIO(body.take()))
+            else:
+                await self._send_in_parts(body)
         finally:
             body.close()
 
-    async def _send_whole(self, body, artifact_file_name, artifact_path):
-        stream = io.BytesIO(body.take())
-        await asyncio.get_running_loop().run_in_executor(None, self.log_artifact_from_stream, stream, artifact_file_name, artifact_path)
-
-    async def _send_in_parts(self, body, artifact_file_name, artifact_path):
+    async def _send_in_parts(self, body):
         """Two of them at once, while further ones come in."""
 
         def run(function, *arguments):
             return asyncio.get_running_loop().run_in_executor(THREADS, function, *arguments)
 
-        bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
-        name = posixpath.basename(artifact_file_name)
-        upload = Multipart(self._get_s3_client())
-        await run(self._upload_file, upload, name, bucket, posixpath.join(root, artifact_path or "", name))
+        upload = Multipart(self._client)
+        await run(self._begin, upload)
         under_way, sent = collections.deque(), []
         try:
             while body:
@@ -208,3 +200,40 @@ class StreamingS3ArtifactRepository(S3ArtifactRepository, StreamUploadMixin):
             await asyncio.gather(*under_way, return_exceptions=True)
             await run(upload.abort)
             raise
+
+
+@functools.cache
+def repository():
+    """The class that MLflow makes its repositories of."""
+    from botocore.exceptions import ClientError
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+    from mlflow.store.artifact import artifact_repo
+    from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+
+    class StreamingS3ArtifactRepository(S3ArtifactRepository, getattr(artifact_repo, "StreamUploadMixin", object)):  # MLflow < 3.15 has no such mixin
+        def _is_directory(self, artifact_path):
+            """A server asks this before each download. It has no use for the answer, and the store one call less."""
+            return not IS_SERVER and super()._is_directory(artifact_path)
+
+        def _download_file(self, remote_file_path, local_path):
+            try:
+                super()._download_file(remote_file_path, local_path)
+            except ClientError as exc:
+                if exc.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                    raise
+                raise MlflowException(f"No file of that name: {remote_file_path}", RESOURCE_DOES_NOT_EXIST) from exc
+
+        def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
+            Upload(self, artifact_file_name, artifact_path).send(stream)
+
+        async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
+            await Upload(self, artifact_file_name, artifact_path).pass_on(chunks)
+
+    return StreamingS3ArtifactRepository
+
+
+def __getattr__(name):
+    if name != "StreamingS3ArtifactRepository":
+        raise AttributeError(name)
+    return repository()

@@ -6,7 +6,7 @@
 
 """Whether a server with given keys could read the secrets that are stored in an MLflow database. Runs with MLflow's own Python.
 
-What this knows of MLflow's inside holds for 3.12.0 and 3.17.2: the secrets of the gateway (since 3.8) are in the table secrets, each encrypted with a key of
+What this knows of MLflow's inside: the secrets of the gateway (since 3.8) are in the table secrets, each encrypted with a key of
 its own, which is wrapped with a key made from the passphrase and its version. Those of webhooks (since 3.3) are Fernet tokens in the table webhooks.
 """
 

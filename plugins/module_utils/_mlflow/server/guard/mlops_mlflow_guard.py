@@ -3,17 +3,17 @@
 MLflow lets every client choose where the artifacts of a new experiment go, and writes to its own disk for file:///... or a plain path. Runs, logged models
 and traces follow their experiment, and a model version may name a local path only below the artifacts of its run, so the experiment alone has to be asked.
 Experiments of a workspace follow that, where workspaces are enabled.
-MLflow finds these stores by their entry points, in both of its servers. Holds for 3.12.0 and 3.17.2, whose own builders of stores are private.
+MLflow finds these stores by their entry points, in both of its servers. Its own builders of stores are private.
 """
 
 import urllib.parse
 
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
-
 
 def check(option, location):
     if location and urllib.parse.urlparse(location.strip()).scheme in ("", "file"):
+        from mlflow.exceptions import MlflowException
+        from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
         text = f"This server keeps no artifacts in local files, so {option} cannot be {location!r}: leave it out, or name a store"
         raise MlflowException(text, INVALID_PARAMETER_VALUE)
 

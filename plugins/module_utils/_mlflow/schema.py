@@ -1,0 +1,29 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: no promise is made to other users.
+
+"""The schema of MLflow's databases: where its migrations are, how a database is known, and which functions of MLflow change it."""
+
+from __future__ import annotations
+
+# Below the package mlflow.
+MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/db/migrations/versions"}
+VERSION_TABLES = {"tracking": ["alembic_version"], "auth": ["alembic_version_auth", "alembic_version"]}
+MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}}
+
+
+def bring_to_head(component, engine, empty):
+    """What `mlflow db upgrade` does since 3.14 and a server start did before. Runs with MLflow's own Python."""
+    if component == "auth":
+        from mlflow.server.auth.db import utils
+
+        utils.migrate(engine, "head")
+        return
+    from mlflow.store.db import utils
+
+    if empty:
+        utils._initialize_tables(engine)
+    else:
+        utils._upgrade_db(engine)

@@ -1,0 +1,433 @@
+"""What `plugins/module_utils/_mlflow/` relies on of MLflow's inside is as it is said there. Runs with the Python of an MLflow, and needs nothing besides.
+
+Usage: <venv>/bin/python tests/contract/contract.py     Each check uses the real thing: MLflow's own applications, stores on SQLite, its command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import tempfile
+import traceback
+import types
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+INSIDE = ROOT / "plugins/module_utils/_mlflow"
+ROLE = ROOT / "roles/mlflow_server"
+FOLDER = tempfile.TemporaryDirectory()
+WORK = Path(FOLDER.name)
+DATABASE = f"sqlite:///{WORK}/mlflow.db"
+# Names of a template that are environment variables.
+NAMES = re.compile(r"^(?:  '([A-Z][A-Z0-9_]+)': |([A-Z][A-Z0-9_]+)=)", re.MULTILINE)
+
+# As the role has it, before MLflow is loaded.
+for name in [name for name in os.environ if name.startswith(("MLFLOW_", "_MLFLOW_", "AWS_"))]:
+    del os.environ[name]
+os.environ.update(
+    MLFLOW_DISABLE_TELEMETRY="true",
+    MLFLOW_SQLALCHEMYSTORE_POOL_SIZE="7",
+    MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW="3",
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+    MLFLOW_BACKEND_STORE_URI=DATABASE,
+    MLFLOW_SERVE_ARTIFACTS="true",
+    MLFLOW_ARTIFACTS_DESTINATION=str(WORK),
+    AWS_ACCESS_KEY_ID="x",
+    AWS_SECRET_ACCESS_KEY="x",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_EC2_METADATA_DISABLED="true",
+)
+sys.path[:0] = [str(INSIDE / "server/guard"), str(INSIDE / "server/plugins"), str(INSIDE / "server"), str(INSIDE.parent)]
+os.chdir(WORK)
+
+import bounds
+import mlflow
+import mlflow.environment_variables
+import mlflow.server
+import mlflow.server.constants
+import mlops_mlflow_guard
+import mlops_mlflow_s3
+import serve
+import sqlalchemy
+from _mlflow import environment, routes, schema, sizes, stored_secrets
+from mlflow.exceptions import MlflowException
+from mlflow.server import fastapi_app, handlers
+
+
+@contextlib.contextmanager
+def put(owner, name, value):
+    """Another value of an attribute for a moment."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def takes(function, *names):
+    found = [name for name in inspect.signature(function).parameters if name != "self"][: len(names)]
+    assert found == list(names), f"{function.__qualname__} takes {found}, not {list(names)}"
+
+
+def flask_routes():
+    """The paths of MLflow's Flask application, parameters filled in with "x", and what answers at each."""
+    found = {}
+    for rule in mlflow.server.app.url_map.iter_rules():
+        view = inspect.unwrap(mlflow.server.app.view_functions[rule.endpoint])
+        found.setdefault(re.sub(r"<[^>]*>", "x", rule.rule), []).append((rule.methods, view))
+    return found
+
+
+def fastapi_routes():
+    """Those of its FastAPI application, without the Flask application in it."""
+    included = [route for route in fastapi_app.app.routes if getattr(route, "original_router", None)]
+    found = {re.sub(r"{[^}]*}", "x", (part.include_context.prefix or "") + route.path): route for part in included for route in part.original_router.routes}
+    assert len(found) > 15, "the routers of this version are to be found in another way"
+    return found
+
+
+def matched(kind, paths):
+    return {path for path in paths if re.match(routes.pattern(kind), path)}
+
+
+def check_schema():
+    """`mlflow.store.db.utils` and `mlflow.server.auth.db.utils` make and change the schema, and it is known by its tables."""
+    for component, uri in (("tracking", DATABASE), ("auth", f"sqlite:///{WORK}/auth.db")):
+        engine = sqlalchemy.create_engine(uri)
+        schema.bring_to_head(component, engine, empty=True)
+        schema.bring_to_head(component, engine, empty=False)
+        tables = set(sqlalchemy.inspect(engine).get_table_names())
+        assert schema.MARKER_TABLES[component] <= tables
+        version_table = next(name for name in schema.VERSION_TABLES[component] if name in tables)
+        with engine.connect() as connection:
+            revisions = connection.execute(sqlalchemy.text(f"SELECT version_num FROM {version_table}")).scalars().all()
+            for table, statement in stored_secrets.STORED.values() if component == "tracking" else ():
+                assert table in tables
+                connection.execute(sqlalchemy.text(statement))
+        migrations = [path.read_text() for path in (Path(mlflow.__file__).parent / schema.MIGRATIONS[component]).glob("*.py")]
+        assert len(revisions) == 1
+        assert any(re.search(rf"""^revision\b.*["']{revisions[0]}["']""", text, re.MULTILINE) for text in migrations)
+
+
+def check_stored_secrets():
+    """`mlflow.utils.crypto` wraps keys as we unwrap them, and `cryptography` has its tokens."""
+    from cryptography.fernet import Fernet
+    from mlflow.utils.crypto import KEKManager, wrap_dek
+
+    keys = {stored_secrets.KEK_PASSPHRASE: "a passphrase of more than 32 characters", stored_secrets.KEK_VERSION: "2"}
+    wrapped = wrap_dek(bytes(range(32)), KEKManager(keys[stored_secrets.KEK_PASSPHRASE], 2).get_kek())
+    assert stored_secrets.gateway_opener(keys)(wrapped)
+    assert not stored_secrets.gateway_opener({**keys, stored_secrets.KEK_PASSPHRASE: "another one of more than 32 characters"})(wrapped)
+    key = Fernet.generate_key().decode()
+    assert stored_secrets.webhook_opener({stored_secrets.WEBHOOK_KEY: key})(Fernet(key).encrypt(b"x").decode())
+    for name in (stored_secrets.KEK_PASSPHRASE, stored_secrets.KEK_VERSION, stored_secrets.WEBHOOK_KEY):
+        assert name in environment_names(), name
+
+
+def check_guard_and_pools():
+    """MLflow's registries find the guard by its entry points; stores have as many engines as we count, with pools as we set them."""
+    engines = []
+
+    def make(*arguments, **options):
+        engines.append(make_engine(*arguments, **options))
+        return engines[-1]
+
+    make_engine = sqlalchemy.create_engine
+    with put(sqlalchemy, "create_engine", make):
+        store = handlers._get_tracking_store(DATABASE, "mlflow-artifacts:/")
+        handlers._get_model_registry_store(DATABASE)
+    assert len(engines) == sizes.ENGINES, f"{len(engines)} engines"
+    assert all((engine.pool.size(), engine.pool._max_overflow) == (7, 3) for engine in engines)
+    assert store.create_experiment("allowed", None, [])
+    refuses(store.create_experiment, "refused", "file:///etc")
+    refuses(store.create_experiment, name="refused", artifact_location="/etc")
+
+    from mlflow.entities import Workspace
+    from mlflow.tracking._workspace.registry import _get_workspace_store_registry
+
+    workspaces = _get_workspace_store_registry().get_store(DATABASE)
+    assert workspaces.create_workspace.__module__ == mlops_mlflow_guard.__name__
+    refuses(workspaces.create_workspace, Workspace(name="refused", default_artifact_root="/etc"))
+    refuses(workspaces.update_workspace, Workspace(name="default", default_artifact_root="file:///etc"))
+
+
+def refuses(function, *arguments, **options):
+    try:
+        function(*arguments, **options)
+    except MlflowException as exc:
+        assert "keeps no artifacts in local files" in str(exc), exc
+    else:
+        raise AssertionError(f"{function.__qualname__} takes local files")
+
+
+def check_threads():
+    """A pool has a connection for each thread that a worker of uvicorn runs, and some more."""
+
+    async def threads():
+        import anyio.to_thread
+
+        return anyio.to_thread.current_default_thread_limiter().total_tokens
+
+    assert asyncio.run(threads()) < sum(sizes.FASTAPI_POOL.values())
+
+
+class Started(BaseException):
+    """A server would run now."""
+
+
+def check_serve():
+    """`mlflow server` runs the web server by `mlflow.server._exec_cmd`, which `serve.py` takes the place of."""
+
+    def execute(program, command):
+        raise Started(program, command)
+
+    expected = {
+        ("MLFLOW_UVICORN_OPTS", "--timeout-keep-alive 75"): ["-m", "uvicorn", "--timeout-keep-alive", "75", "bounds:app"],
+        ("MLFLOW_GUNICORN_OPTS", "--threads 8"): ["-m", "gunicorn", "--threads", "8", "mlflow.server:app"],
+    }
+    listen = {"MLFLOW_HOST": "127.0.0.1", "MLFLOW_PORT": "5999", "MLFLOW_WORKERS": "3"}
+    for (option, value), words in expected.items():
+        before = dict(os.environ)
+        os.environ.update(listen, **{option: value})
+        try:
+            with put(os, "execv", execute), put(sys, "argv", ["mlflow", "server"]), put(mlflow.server, "_exec_cmd", mlflow.server._exec_cmd):
+                serve.main()
+            raise AssertionError("no server was started")
+        except Started as started:
+            program, command = started.args
+        finally:
+            passed = dict(os.environ)
+            os.environ.clear()
+            os.environ.update(before)
+        assert os.path.basename(program).startswith("python")
+        assert [word for word in command if word in words] == words, command
+        assert "-b" not in command
+        workers = next(name for name in ("--workers", "-w") if name in command)
+        assert command[command.index(workers) + 1] == "3", command
+        # What the S3 plugin goes by.
+        assert passed["_MLFLOW_SERVER_SERVE_ARTIFACTS"] == "true"
+        if "uvicorn" in words:
+            assert command[command.index("--port") + 1] == "5999", command
+            assert command[command.index("--app-dir") + 1] == str(INSIDE / "server")
+
+
+class Repository:
+    """A store whose files have to be fetched, as those of S3."""
+
+    def get_local_path(self, _path):
+        return None
+
+    def download_artifacts(self, _path, folder):
+        path = Path(folder, "file")
+        path.write_bytes(bytes(1234))
+        return str(path)
+
+
+def check_bounds():
+    """`bounds:app` is MLflow's FastAPI application, and downloads have a length where that application has them."""
+    has_router = bool(matched("streamed", fastapi_routes()) & {"/api/2.0/mlflow-artifacts/artifacts/x"})
+    assert has_router == (importlib.util.find_spec("mlflow.server.artifact_router") is not None)
+    app = bounds.app
+    assert isinstance(app, bounds.Bounded)
+    assert bounds.TRACES in fastapi_routes()
+    assert any(bounds.UPLOADS in path for path in flask_routes())
+    os.environ["_MLFLOW_SERVER_SERVE_ARTIFACTS"] = "true"
+    os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = "s3://bucket/root"
+    status, headers, _body = ask(app, "/health")
+    assert status == 200
+    if has_router:
+        with put(handlers, "_get_artifact_repo_mlflow_artifacts", Repository):
+            status, headers, body = ask(app, "/api/2.0/mlflow-artifacts/artifacts/file")
+        assert (status, headers.get(b"content-length"), body) == (200, b"1234", bytes(1234)), (status, headers)
+
+
+def ask(app, path):
+    """What an ASGI application answers to a GET."""
+    sent = []
+
+    messages = [{"type": "http.request", "body": b""}]
+
+    async def receive():
+        if not messages:
+            await asyncio.sleep(60)
+        return messages.pop()
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "root_path": "", "headers": [(b"host", b"localhost:5000")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 5000)}
+    asyncio.run(app({**scope, "state": {}}, receive, send))
+    return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def check_s3():
+    """MLflow finds the repository by its entry point, and boto3 has what that is built of."""
+    from boto3.s3.transfer import TransferConfig
+    from mlflow.store.artifact import artifact_repo
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+
+    # An abstract method that is missing would be an error here.
+    repository = get_artifact_repository("s3://bucket/root")
+    assert type(repository) is mlops_mlflow_s3.StreamingS3ArtifactRepository
+    takes(S3ArtifactRepository._download_file, "remote_file_path", "local_path")
+    takes(S3ArtifactRepository._is_directory, "artifact_path")
+    called = {}
+    recorder = types.SimpleNamespace(upload_file=lambda **options: called.update(options))
+    repository._upload_file(recorder, "a.txt", "bucket", "root/a.txt")
+    assert called.keys() == {"Filename", "Bucket", "Key", "ExtraArgs"}, called
+    assert repository.parse_s3_compliant_uri("s3://bucket/root") == ("bucket", "root")
+    upload = mlops_mlflow_s3.Multipart(repository._get_s3_client())
+    for method in ("create_multipart_upload", "upload_part", "complete_multipart_upload", "abort_multipart_upload"):
+        assert {"Bucket", "Key"} <= upload._members(method).keys()
+    assert "ETag" in upload._members("complete_multipart_upload")["MultipartUpload"].members["Parts"].member.members
+    assert upload._client.meta.config.request_checksum_calculation in ("when_supported", "when_required")
+    assert hasattr(TransferConfig(), "max_in_memory_upload_chunks")
+    if importlib.util.find_spec("mlflow.server.artifact_router"):
+        router = inspect.getsource(sys.modules["mlflow.server.artifact_router"])
+        takes(artifact_repo.StreamUploadMixin.log_artifact_from_stream, "stream", "artifact_file_name", "artifact_path")
+        takes(artifact_repo.StreamUploadMixin.log_artifact_from_async_stream, "chunks", "artifact_file_name", "artifact_path")
+        assert "log_artifact_from_async_stream" in router
+    else:
+        assert not hasattr(artifact_repo, "StreamUploadMixin")
+
+
+def check_gunicorn():
+    """The lines of the role's configuration are such as gunicorn knows, and Flask's login is where they look for it."""
+    import gunicorn.http.message
+    from gunicorn.config import Config, LimitRequestLine
+    from jinja2 import Environment
+
+    surroundings = Environment()
+    surroundings.filters["comment"] = lambda text: f"# {text}"
+    template = surroundings.from_string((INSIDE / "server/gunicorn.conf.py.j2").read_text())
+    text = template.render(ansible_managed="x", mlflow_server_host="::1", mlflow_server_port=5000, mlflow_server_threads=8)
+    lowest = gunicorn.http.message.MAX_REQUEST_LINE
+    found = {}
+    with put(importlib.util, "find_spec", lambda _name: None), put(sys, "modules", dict(sys.modules)):
+        exec(compile(text, "gunicorn.conf.py", "exec"), found)
+        assert sys.modules["mlflow.server.auth"] is None
+    config = Config()
+    for name in config.settings.keys() & found.keys():
+        config.set(name, found[name])
+    assert config.bind == ["[::1]:5000"]
+    assert (config.limit_request_line, config.limit_request_field_size, config.threads) == (32768, 32768, 8)
+    assert gunicorn.http.message.MAX_REQUEST_LINE == 32768 > lowest >= LimitRequestLine.default
+    assert {"control_socket_disable", "preload_app", "when_ready", "post_fork", "keepalive"} <= config.settings.keys()
+    assert "from mlflow.server import auth" in inspect.getsource(handlers)
+
+
+def check_fastapi_paths():
+    """The list for the second server is what FastAPI answers, and no more."""
+    fastapi, flask = fastapi_routes(), flask_routes()
+    listed = matched("fastapi", fastapi)
+    # Both say the same there.
+    unlisted = fastapi.keys() - listed - {"/health"}
+    assert not unlisted, f"FastAPI answers, and no list has {sorted(unlisted)}"
+    # An older FastAPI application hands on what it does not know.
+    ours = {re.sub("^/ajax-api/", "/api/", path) for path in matched("fastapi", flask)}
+    known = {"/api/2.0/mlflow-artifacts/artifacts/x", "/api/3.0/mlflow/server-info"}
+    assert ours <= known, f"the list takes from Flask {sorted(ours - known)}"
+    if IS_NEWEST:
+        idle = [path for path in routes.FASTAPI if not any(re.match(path, route) for route in fastapi)]
+        assert not idle, f"FastAPI answers nothing at {idle}"
+
+
+def check_proxied_paths():
+    """What nginx streams, buffers and bounds is what MLflow's functions do, by their sources and names."""
+    fastapi, flask = fastapi_routes(), flask_routes()
+    for kind in ("streamed", "buffered", "small"):
+        idle = [path for path in routes.PATHS[kind] if not any(re.match(path, route) for route in [*fastapi, *flask])]
+        assert not idle, f"there is nothing at {idle} ({kind})"
+    streams = {path for path, route in fastapi.items() if re.search(r"StreamingResponse\(|request\.stream\(", inspect.getsource(route.endpoint))}
+    streams |= {path for path in flask if bounds.UPLOADS in path}
+    assert streams <= matched("streamed", streams), f"streamed, and in no list: {sorted(streams - matched('streamed', streams))}"
+    files = {path for path, views in flask.items() for _methods, view in views if view.__module__ == "mlflow.server" and is_file(view.__name__)}
+    assert files == matched("buffered", flask), f"files, or buffered, and not both: {sorted(files ^ matched('buffered', flask))}"
+    small = matched("small", flask)
+    # A body of these says what is asked for.
+    asks = {
+        path
+        for path, views in flask.items()
+        for methods, view in views
+        if "POST" in methods and re.match(r"_?(?:serve_)?(?:search|get|list|batch_get|query|calculate|delete|restore|graphql)", view.__name__)
+    }
+    # Ended with MLflow 2, or with a body of files.
+    asks -= matched("buffered", flask)
+    assert asks <= small, f"only ask, and in no list: {sorted(asks - small)}"
+    writes = {path for path in small for _methods, view in flask[path] if re.match(r"_?(?:serve_)?(?:create|log|register|upload|upsert)", view.__name__)}
+    assert not writes, f"bounded, but they store something: {sorted(writes)}"
+
+
+def is_file(name):
+    return "artifact" in name or "gateway_proxy" in name
+
+
+def environment_names():
+    variables = vars(mlflow.environment_variables).values()
+    from mlflow.cli import server
+
+    options = {name for option in server.params for name in ([option.envvar] if isinstance(option.envvar, str) else option.envvar or [])}
+    constants = {value for name, value in vars(mlflow.server.constants).items() if name.endswith("_ENV_VAR")}
+    return options | constants | {variable.name for variable in variables if isinstance(variable, mlflow.environment_variables._EnvironmentVariable)}
+
+
+def check_environment():
+    """Each variable that the role sets is one of MLflow, or of a library that knows it."""
+    import uvicorn.config
+    from botocore import configprovider, credentials
+
+    sources = {
+        "AWS_": inspect.getsource(configprovider) + inspect.getsource(credentials) + inspect.getsource(importlib.import_module("botocore.utils")),
+        "FORWARDED_ALLOW_IPS": inspect.getsource(uvicorn.config),
+        "SERVE_": inspect.getsource(serve),
+    }
+    outside = {"HOME", "MALLOC_ARENA_MAX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED", "TMPDIR"}
+    templates = [path for path in ROLE.glob("templates/**/*.j2") if path.name.startswith("mlflow.")]
+    names = {one or other for path in templates for one, other in NAMES.findall(path.read_text())}
+    assert len(names) > 35, f"only {len(names)} names found"
+    known = environment_names()
+    for name in sorted(names - outside):
+        source = next((text for start, text in sources.items() if name.startswith(start)), None)
+        assert name in source if source else name in known, f"{name} is no variable of this version"
+    missing = (environment.FROM_VARIABLES.keys() | environment.FROM_S3_VARIABLES.keys()) - names
+    assert not missing, f"the templates do not set {sorted(missing)}"
+
+
+def check_allowed_hosts():
+    """MLflow compares the whole Host header with patterns."""
+    from mlflow.server.security_utils import is_allowed_host_header
+
+    allowed = environment.allowed_hosts(["mlflow.example.org"])
+    for host in ("mlflow.example.org", "mlflow.example.org:8443", "localhost", "localhost:5000", "127.0.0.1:5000", "[::1]:5000"):
+        assert is_allowed_host_header(allowed, host), host
+    assert not is_allowed_host_header(allowed, "evil.example.org")
+
+
+LOCKS = sorted((path.parent.name for path in ROLE.glob("files/locks/*/server.txt")), key=lambda name: [int(part) for part in re.findall("[0-9]+", name)])
+IS_NEWEST = mlflow.__version__ == LOCKS[-1]
+
+
+def main():
+    failed = 0
+    for name, check in list(globals().items()):
+        if name.startswith("check_"):
+            try:
+                check()
+            except Exception:
+                failed += 1
+                print(f"MLflow {mlflow.__version__}: {name} FAILED: {check.__doc__}\n{traceback.format_exc()}")
+            else:
+                print(f"MLflow {mlflow.__version__}: {name}: ok")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
