@@ -41,7 +41,7 @@ def rows(options: dict, prefix: str = "") -> list[str]:
         kind = option.get("type", "str") + (f" of {option['elements']}" if "elements" in option else "")
         choices = f" One of: {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
         lines.append(f"| `{prefix}{name}` | {kind} | {default(option)} | {text(option.get('description'))}{choices} |")
-        lines += rows(option.get("options", {}), f"{prefix}{name}[].")
+        lines += rows(option.get("options", {}), f"{prefix}{name}{'[]' if option.get('type') == 'list' else ''}.")
     return lines
 
 

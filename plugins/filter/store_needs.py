@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.addons import ARTIFACTS, DATABASES
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError, Uri
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError, Uri, uri_from_parts
 
 DOCUMENTATION = r"""
 name: store_needs
@@ -21,9 +21,9 @@ description:
 positional: _input
 options:
   _input:
-    description: The URIs of the databases, as MLflow takes them.
+    description: The databases, each as a URI as MLflow takes it, or as the parts that the filter P(mlops.mlflow.database_uri#filter) takes.
     type: list
-    elements: str
+    elements: raw
     required: true
   artifacts:
     description: The URIs or paths of artifacts.
@@ -41,7 +41,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(problems) are what is wrong with the URIs of databases, without a secret.
+    - C(problems) are what is wrong with the databases, without a secret.
     - C(addresses) are host and port of each database that is reached over the network.
     - C(buckets) are the S3 buckets, C(folders) the folders of the host.
     - C(packages) are the names of locks besides the server's own - V(mysql), V(mssql), V(azure) and V(gcs).
@@ -52,12 +52,12 @@ _value:
 PORTS = {"postgresql": "5432", "mysql": "3306", "mssql": "1433"}
 
 
-def store_needs(databases: list[str], artifacts: t.Sequence[str] = ()) -> dict[str, t.Any]:
+def store_needs(databases: list[str | dict[str, t.Any]], artifacts: t.Sequence[str] = ()) -> dict[str, t.Any]:
     """Without what cannot be parsed, whose problem is named."""
     problems, uris = [], []
-    for text in databases:
+    for database in databases:
         try:
-            uris.append(Uri(text))
+            uris.append(Uri(database if isinstance(database, str) else uri_from_parts(database)))
         except MlflowDbError as exc:
             problems.append(str(exc))
     schemes = [re.match("(?:([a-z0-9+-]+):)?", place)[1] for place in artifacts]  # type: ignore[index]

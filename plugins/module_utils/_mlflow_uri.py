@@ -32,6 +32,22 @@ URI = re.compile(
     re.DOTALL,
 )
 
+# Where Debian keeps the authorities that the machine trusts.
+SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
+# How TLS is asked for, by the kind of the database.
+TLS_QUERIES = {
+    "postgresql": {mode: {"sslmode": mode} for mode in ("disable", "require", "verify-ca", "verify-full")},
+    # With an option and no CA, PyMySQL encrypts and checks nothing.
+    "mysql": {
+        "disable": {"ssl_disabled": "true"},
+        "require": {"ssl_check_hostname": "false"},
+        "verify-ca": {"ssl_check_hostname": "false"},
+        "verify-full": {},
+    },
+    "mssql": {"require": {"encryption": "require"}},
+}
+PARTS = ("driver", "host", "port", "name", "user", "password", "tls")
+
 # What the options are called in the query of a URI, by the kind of the database.
 QUERY_NAMES = {
     "postgresql": {"login_unix_socket": "host", "ssl_mode": "sslmode", "ca_cert": "sslrootcert", "ssl_cert": "sslcert", "ssl_key": "sslkey"},
@@ -49,9 +65,7 @@ class MlflowDbError(Exception):
 
 
 def build_uri(driver, login_db, login_host=None, login_port=None, login_user=None, login_password=None, **others):
-    """The URI for what is given piece by piece. others may have login_unix_socket, ssl_mode, ca_cert, ssl_cert, ssl_key."""
-    if "?" in login_db:
-        raise MlflowDbError("login_db must not hold a question mark: MLflow could not tell it from the options of its URI")
+    """The URI for the options of a module. others may have login_unix_socket, ssl_mode, ca_cert, ssl_cert, ssl_key."""
     kind = driver.partition("+")[0]
     given = {name: value for name, value in others.items() if value is not None}
     unknown = sorted(set(given) - set(QUERY_NAMES.get(kind, {})))
@@ -66,18 +80,57 @@ def build_uri(driver, login_db, login_host=None, login_port=None, login_user=Non
     if login_password is not None and not login_user:
         raise MlflowDbError("login_password needs a login_user")
     if driver == "sqlite":
+        _check_name(login_db)
         return f"sqlite:///{login_db}"
-    host = login_host or ""
+    return _join(driver, login_db, login_host, login_port, login_user, login_password, {QUERY_NAMES[kind][name]: value for name, value in given.items()})
+
+
+def uri_from_parts(parts, ca_file=""):
+    """The URI for a database in the words of an inventory, see PARTS. A host that is a path is the place of a socket. ca_file is a path on the client."""
+    given = {key: str(value) for key, value in parts.items() if value not in (None, "")}
+    driver = given.get("driver", "postgresql+psycopg2")
+    kind = driver.partition("+")[0]
+    host = given.get("host", "")
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise MlflowDbError(f"A database has no {', '.join(unknown)}, but {', '.join(PARTS)}")
+    if driver not in DRIVERS or kind not in TLS_QUERIES:
+        raise MlflowDbError(f"The driver {driver} is not one of {', '.join(name for name in DRIVERS if name != 'sqlite')}")
+    if "name" not in given:
+        raise MlflowDbError("The database needs a name")
+    if "password" in given and "user" not in given:
+        raise MlflowDbError("The password of the database needs a user")
+    tls = given.get("tls", "verify-full" if ca_file else "")
+    if tls and tls not in TLS_QUERIES[kind]:
+        raise MlflowDbError(f"With {driver}, tls may be {' or '.join(TLS_QUERIES[kind])}, not {tls}")
+    query = dict(TLS_QUERIES[kind][tls]) if tls else {}
+    if tls.startswith("verify"):
+        query[QUERY_NAMES[kind]["ca_cert"]] = ca_file or SYSTEM_CAS
+    if host.startswith("/"):
+        if "login_unix_socket" not in QUERY_NAMES.get(kind, {}):
+            raise MlflowDbError(f"{driver} knows no sockets: the host must be a name or an address, not {host}")
+        query[QUERY_NAMES[kind]["login_unix_socket"]] = host
+        host = ""
+    return _join(driver, given["name"], host, given.get("port"), given.get("user"), given.get("password"), query)
+
+
+def _join(driver, name, host, port, user, password, query):
+    _check_name(name)
+    host = host or ""
     if re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", host):
         host = f"[{host}]"
     if not re.fullmatch(HOST, host):
-        raise MlflowDbError(f"login_host must be one name or address, not {host!r}")
-    login = quote(login_user, safe="") if login_user else ""
-    if login_password is not None:
-        login += f":{quote(login_password, safe='')}"
-    port = f":{login_port}" if login_port else ""
-    query = urlencode({QUERY_NAMES[kind][name]: value for name, value in given.items()})
-    return f"{driver}://{login + '@' if login else ''}{host}{port}/{login_db}{'?' + query if query else ''}"
+        raise MlflowDbError("The host must be one name or address, without login and port")
+    login = quote(user, safe="") if user else ""
+    if password is not None:
+        login += f":{quote(password, safe='')}"
+    options = urlencode(query)
+    return f"{driver}://{login + '@' if login else ''}{host}{':' + str(port) if port else ''}/{name}{'?' + options if options else ''}"
+
+
+def _check_name(name):
+    if "?" in name:
+        raise MlflowDbError("The name of the database must not hold a question mark: MLflow could not tell it from the options of its URI")
 
 
 class Uri:

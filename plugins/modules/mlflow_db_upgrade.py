@@ -62,7 +62,10 @@ seealso:
 EXAMPLES = r"""
 - name: Bring the tracking database to the schema of MLflow 3.17.2
   mlops.mlflow.mlflow_db_upgrade:
-    backend_store_uri: "postgresql+psycopg2://mlflow:{{ mlflow_password | urlencode }}@db.example.org/mlflow"
+    login_host: db.example.org
+    login_db: mlflow
+    login_user: mlflow
+    login_password: "{{ mlflow_password }}"
     virtualenv: /opt/mlflow/venvs/3.17.2
     backup: /var/backups/mlflow
   run_once: true

@@ -43,7 +43,7 @@ GOOD = {"firewall": FIREWALL, "postgres": POSTGRES, "minio": MINIO, "mlflow_serv
 
 
 def database(name="mlflow", password="right-password", port=5432):
-    return {"mlflow_server_backend_store_uri": f"postgresql+psycopg2://mlflow:{password}@127.0.0.1:{port}/{name}"}
+    return {"mlflow_server_database": {"host": "127.0.0.1", "port": port, "name": name, "user": "mlflow", "password": password}}
 
 
 def certificate(cert, key):
@@ -101,7 +101,10 @@ CASES = [
     ),
     ("mlflow_server", "URI without driver", {"mlflow_server_backend_store_uri": "postgresql://mlflow:x@db/mlflow"}, r"postgresql\+psycopg2://"),
     ("mlflow_server", "URI that cannot be parsed", {"mlflow_server_backend_store_uri": "postgresql+psycopg2://my@pass@db"}, r"percent-encoded"),
-    ("mlflow_server", "database unreachable", database(port=1), r"cannot be reached.*mlflow_server_backend_store_uri"),
+    ("mlflow_server", "database twice", {**database(), "mlflow_server_backend_store_uri": "sqlite:////x"}, r"exclude each other.*Leave one of them empty"),
+    ("mlflow_server", "database without a name", {"mlflow_server_database": {"host": "db"}}, r"needs a name.*mlflow_server_database"),
+    ("mlflow_server", "word that a database has not", {"mlflow_server_database": {"name": "d", "passwd": "right-password"}}, r"mlflow_server_database.*passwd"),
+    ("mlflow_server", "database unreachable", database(port=1), r"cannot be reached.*mlflow_server_database"),
     ("mlflow_server", "database login refused", database(password="wrong-password"), r"refuses the login of mlflow"),
     ("mlflow_server", "database login refused at the first installation", {**database(password="wrong-password"), **ELSEWHERE}, r"refuses the login of mlflow"),
     ("mlflow_server", "database newer than MLflow", database("newer"), r"newer than MLflow.*mlflow_server_version"),

@@ -11,7 +11,8 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 GROUPS = ("postgres", "minio", "mlflow_server", "nginx_tls")
-OWN_DATABASE = {"site_database_uri": "postgresql+psycopg2://me:pw@db.corp:5432/tracking?sslmode=require"}
+OWN_DATABASE = {"site_database": {"host": "db.corp", "name": "tracking", "user": "me", "password": "pw", "tls": "require"}}
+PASSWORD = "postgres_mlflow_password of a vault"
 OWN_STORE = {"site_s3_endpoint_url": "https://s3.corp", "site_s3_bucket": "artifacts", "site_s3_access_key_id": "AKIA"}
 
 
@@ -56,7 +57,8 @@ def on(*names, **hosts):
 
 def test_all_in_one(inventory, wire):
     (found,) = wire(inventory(on(*GROUPS))).values()
-    assert found["mlflow_server_backend_store_uri"].endswith("@/mlflow?host=/run/postgresql")
+    database = {"host": "/run/postgresql", "name": "mlflow", "user": "mlflow", "password": PASSWORD, "tls": "disable"}
+    assert found["mlflow_server_database"] == database
     assert found["mlflow_server_s3_endpoint_url"] == "http://127.0.0.1:9000"
     assert found["nginx_tls_upstreams"] == ["unix:/run/mlflow/mlflow.sock"]
     assert found["nginx_tls_fastapi_upstreams"] == ["unix:/run/mlflow-fastapi/mlflow.sock"]
@@ -75,7 +77,8 @@ def test_the_packet_filter_guards_what_runs_on_a_host(inventory, wire, enabled):
 def test_a_host_for_each(inventory, wire):
     found = wire(inventory({"postgres": ["db"], "minio": ["s3"], "mlflow_server": ["app1", "app2"], "nginx_tls": ["web"]}))
     for name in ("app1", "app2"):
-        assert "@db:5432/mlflow?sslmode=verify-full" in found[name]["mlflow_server_backend_store_uri"]
+        database = {"host": "db", "name": "mlflow", "user": "mlflow", "password": PASSWORD, "tls": "verify-full"}
+        assert found[name]["mlflow_server_database"] == database
         assert found[name]["mlflow_server_backend_ca_file"].endswith("/.ca/postgres.crt")
         assert found[name]["mlflow_server_s3_endpoint_url"] == "https://s3:9000"
         assert found[name]["mlflow_server_hosts"] == ["app1", "app2"]
@@ -94,7 +97,7 @@ def test_a_run_on_one_host_knows_the_other(inventory, wire):
 def test_own_database(inventory, wire, empty, apart):
     groups = on("minio", "mlflow_server", "nginx_tls", nginx_tls=["web" if apart else "one"])
     found = wire(inventory(groups | empty, OWN_DATABASE))["one"]
-    assert found["mlflow_server_backend_store_uri"] == OWN_DATABASE["site_database_uri"]
+    assert found["mlflow_server_database"] == OWN_DATABASE["site_database"]
     assert found["mlflow_server_backend_ca_file"] == ""
 
 
@@ -120,14 +123,13 @@ def test_own_front(inventory, wire, empty, address):
     found = wire(inventory(on("postgres", "minio", "mlflow_server") | empty, {"site_listen_address": address}))["one"]
     assert (found["mlflow_server_host"], found["mlflow_server_socket"]) == (address, "")
     assert found["mlflow_server_engine"] == "uvicorn"
-    assert (found["mlflow_server_pool_size"], found["mlflow_server_max_overflow"]) == (20, 25)
     assert found["postgres_max_connections"] == 2 * 2 * 45 + 20
     assert found["site_public_ca_file"] == ""
 
 
 def test_everything_is_ones_own_but_mlflow(inventory, wire):
     found = wire(inventory(on("mlflow_server"), OWN_DATABASE | OWN_STORE))["one"]
-    assert found["mlflow_server_backend_store_uri"] == OWN_DATABASE["site_database_uri"]
+    assert found["mlflow_server_database"] == OWN_DATABASE["site_database"]
     assert found["mlflow_server_s3_endpoint_url"] == "https://s3.corp"
     assert found["mlflow_server_host"] == "127.0.0.1"
 
@@ -135,7 +137,7 @@ def test_everything_is_ones_own_but_mlflow(inventory, wire):
 @pytest.mark.parametrize(
     ("left_out", "variables", "message"),
     [
-        ("postgres", {}, "site_database_uri is not set, though the group of that part in hosts.yml is empty"),
+        ("postgres", {}, "site_database is not set, though the group of that part in hosts.yml is empty"),
         ("minio", {}, "site_s3_endpoint_url is not set, though the group of that part in hosts.yml is empty"),
     ],
 )
@@ -150,6 +152,20 @@ def test_engine_and_front_fit(inventory, wire):
     found = wire(inventory(on(*GROUPS)), "-e", "mlflow_server_engine=uvicorn")["one"]
     assert found["nginx_tls_fastapi_upstreams"] == []
     assert found["postgres_max_connections"] == 2 * 2 * 45 + 20
+
+
+def test_each_host_opens_what_its_own_variables_say(inventory, wire):
+    folder = inventory(on("postgres", "minio", "nginx_tls") | {"mlflow_server": ["app1", "app2"]})
+    (folder / "host_vars").mkdir()
+    (folder / "host_vars/app2.yml").write_text("{mlflow_server_workers: 5, mlflow_server_threads: 3}")
+    assert wire(folder)["one"]["postgres_max_connections"] == 2 * (2 * 20 + 45) + 2 * (5 * 10 + 45) + 20
+
+
+def test_database_by_a_uri(inventory, wire):
+    """For what the parts cannot say: docs/bring-your-own.md."""
+    variables = {"site_database": {}, "mlflow_server_backend_store_uri": "postgresql+psycopg2://me:pw@db/tracking?application_name=mlflow"}
+    found = wire(inventory(on("minio", "mlflow_server", "nginx_tls"), variables))["one"]
+    assert (found["mlflow_server_database"], found["mlflow_server_backend_store_uri"]) == ({}, variables["mlflow_server_backend_store_uri"])
 
 
 def test_numbers_as_text(inventory, wire):

@@ -18,6 +18,8 @@ NOTHING = {"problems": [], "addresses": [], "buckets": [], "folders": [], "packa
         ("postgresql+psycopg2://mlflow:x@/mlflow?host=/run/postgresql", {}),
         ("mysql+pymysql://mlflow:x@db/mlflow", {"addresses": ["db:3306"], "packages": ["mysql"]}),
         ("mssql+pymssql://mlflow:x@db/mlflow", {"addresses": ["db:1433"], "packages": ["mssql"]}),
+        ({"host": "db", "name": "mlflow", "user": "mlflow", "password": "p@ss"}, {"addresses": ["db:5432"]}),
+        ({"host": "/run/postgresql", "name": "mlflow"}, {}),
         ("sqlite:////var/lib/mlflow/db/mlflow.db", {"folders": ["/var/lib/mlflow/db"], "sqlite": True}),
     ],
 )
@@ -32,6 +34,7 @@ def test_databases(uri, needs):
         ("postgresql+psycopg2://my@s3cret-@db", "percent-encoded"),
         ("oracle://mlflow:s3cret-@db/mlflow", "is not one of"),
         ("sqlite:///mlflow.db", "absolute path"),
+        ({"name": "mlflow", "password": "s3cret-"}, "needs a user"),
     ],
 )
 def test_problems_have_no_secret(uri, says):
