@@ -84,6 +84,10 @@ options:
         description: Whether a file that is there gets the content. With V(false) it keeps its own, and only owner, group and mode are looked at.
         type: bool
         default: true
+      backup:
+        description: Whether the file that was there is kept beside the one with another content, under its name with a time. RV(backups) tells which.
+        type: bool
+        default: false
       validate:
         description:
           - Command that must accept the new content before anything is replaced, with C(%s) in the place of a temporary file.
@@ -132,6 +136,11 @@ changed_paths:
   type: list
   elements: str
   sample: [/etc/mlflow/mlflow.env]
+backups:
+  description: For each path with O(files[].backup) that got another content, where the former file is. In check mode none.
+  returned: success
+  type: dict
+  sample: {/etc/mlflow/mlflow.env: "/etc/mlflow/mlflow.env.4711.2026-11-29@00:10:00~"}
 replaced:
   description:
     - For each file that got another text, an entry for O(files) that brings back what was there before, should the new text turn out not to work.
@@ -328,7 +337,7 @@ class Entry:
             os.symlink(self.options["src"], spare)
             os.rename(spare, self.path)
         elif self.new is not None:
-            # Not the module's own way to move files: that leaves a new file readable by everybody for a moment.
+            # Not Ansible's atomic_move: it opens a new file to everybody for a moment, and what it raises depends on the release of Ansible.
             handle, spare = tempfile.mkstemp(prefix=".host_files.", dir=os.path.dirname(self.path))
             self.module.add_cleanup_file(spare)
             with os.fdopen(handle, "wb") as file:
@@ -370,6 +379,17 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
+def back_up(module: AnsibleModule, paths: list[str]) -> dict[str, str]:
+    """Copy files before anything is changed. The copy has the mode of the file at last, and is closed until then."""
+    if module.check_mode:
+        return {}
+    umask = os.umask(0o077)
+    try:
+        return {path: module.backup_local(path) for path in paths}
+    finally:
+        os.umask(umask)
+
+
 def main() -> t.NoReturn:
     module = Module(
         argument_spec={
@@ -389,6 +409,7 @@ def main() -> t.NoReturn:
                     "secret_content": {"type": "str", "no_log": True},
                     "checksum": {"type": "str"},
                     "force": {"type": "bool", "default": True},
+                    "backup": {"type": "bool", "default": False},
                     "validate": {"type": "str"},
                     "src": {"type": "str"},
                     "owner": {"type": "str", "default": "root"},
@@ -423,6 +444,7 @@ def main() -> t.NoReturn:
         # Before they are applied: afterwards there is no "before" to show.
         diffs = {entry.path: entry.diff() for entry in entries}
         replaced = [entry.before() for entry in entries if entry.content_differs() and not entry.secret]
+        backups = back_up(module, [entry.path for entry in entries if entry.options["backup"] and entry.content_differs() and entry.found == "file"])
         for entry in entries:
             if entry.apply():
                 changed.append(entry)
@@ -430,7 +452,7 @@ def main() -> t.NoReturn:
         module.fail_json(msg=str(exc), changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed])
     # Ansible shows what it is given, also for a task that says `diff: false`.
     shown = {"diff": [diffs[entry.path] for entry in changed]} if module._diff else {}
-    module.exit_json(changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed], replaced=replaced, **shown)
+    module.exit_json(changed=bool(changed), changed_paths=[entry.options["path"] for entry in changed], backups=backups, replaced=replaced, **shown)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import grp
 import json
 import os
 import pwd
+import shutil
 import stat
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -52,6 +54,25 @@ def test_a_secret_is_closed_until_it_is_whole_and_has_its_owner(keep, tmp_path, 
     assert keep({"path": str(target), "secret_content": "new", "mode": "0640"})["changed_paths"] == [str(target)]
     assert seen == [("fchown", ["0o600"], "old"), ("fchmod", ["0o600"], "old"), ("rename", ["0o640"], "old")]
     assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("new", 0o640)
+
+
+def test_the_backup_of_a_secret_is_closed_from_the_beginning(keep, tmp_path, monkeypatch):
+    target = tmp_path / "secret"
+    target.write_text("old")
+    target.chmod(0o600)
+    seen = []
+    copy = shutil.copyfile
+
+    def watched(source, goal, **options):
+        result = copy(source, goal, **options)
+        seen.append(oct(stat.S_IMODE(os.stat(goal).st_mode)))
+        return result
+
+    monkeypatch.setattr(shutil, "copyfile", watched)
+    said = keep({"path": str(target), "secret_content": "new", "mode": "0600", "backup": True})
+    (backup,) = said["backups"].values()
+    assert seen == ["0o600"]
+    assert (target.read_text(), Path(backup).read_text(), stat.S_IMODE(os.stat(backup).st_mode)) == ("new", "old", 0o600)
 
 
 def test_nothing_is_written_to_the_log_of_the_system(keep, tmp_path, monkeypatch):
