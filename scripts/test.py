@@ -104,6 +104,7 @@ def lint(step: Step) -> None:
     step.call("yamllint", "--strict", ".")
     step.call("ruff", "check", ".")
     step.call("ruff", "format", "--check", ".")
+    step.call("mypy")
     step.call("antsibull-changelog", "lint")
     step.call(ROOT / ".venv/bin/python", ROOT / "scripts/role_docs.py", "--check")
     step.call("ansible-lint", "--offline", "--strict")

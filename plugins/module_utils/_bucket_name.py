@@ -12,7 +12,7 @@ import ipaddress
 import re
 
 
-def _is_address(name):
+def _is_address(name: str) -> bool:
     try:
         ipaddress.IPv4Address(name)
     except ValueError:
@@ -20,7 +20,7 @@ def _is_address(name):
     return True
 
 
-def forbidden(name):
+def forbidden(name: str) -> str | None:
     """What S3 says against the name, in words that say which rule it is; None for a good one."""
     problem = None
     if not 3 <= len(name) <= 63:

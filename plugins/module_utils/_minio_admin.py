@@ -146,7 +146,7 @@ class Admin:
         if not isinstance(answer, dict) or "Code" not in answer:
             return self._stranger(action, exc._code)
         code, message = answer["Code"], answer.get("Message", "")
-        cause = _CAUSES.get(code, message).format(login=self.login_user)
+        cause = _CAUSES[code].format(login=self.login_user) if code in _CAUSES else message
         if code == "InvalidAccessKeyId" and "disabled" in message:
             cause = f"the user {self.login_user} is disabled"
         return MinioError(f"Failed to {action}: {cause} ({code})", code)
@@ -524,7 +524,7 @@ def list_policies(admin, name=None):
         policy = admin.policy(name)
         found = {name: policy} if policy else {}
     holders = admin.holders([] if name is None else [name]) if found else {}
-    nobody = {"users": [], "groups": []}
+    nobody: dict[str, list[str]] = {"users": [], "groups": []}
     return [{"name": key, "policy": _policy.canonical(found[key]), **holders.get(key, nobody)} for key in sorted(found)]
 
 

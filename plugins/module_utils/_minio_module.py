@@ -8,17 +8,19 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.basic import missing_required_lib
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import MINIO_IMPORT_ERROR, MINIO_REQUIREMENT, Admin, MinioError, minio_argument_spec
 from ansible_collections.mlops.mlflow.plugins.module_utils._policy import PolicyError
 
 
-def require_library(module):
+def require_library(module: AnsibleModule) -> None:
     if MINIO_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib(MINIO_REQUIREMENT), exception=MINIO_IMPORT_ERROR)
 
 
-def run(module, function, **more):
+def run(module: AnsibleModule, function: t.Callable[..., t.Any], **more: t.Any) -> t.Any:
     """What function answers for an Admin, the options of the module that are not its login, and more. An error ends the module."""
     require_library(module)
     options = dict(module.params)

@@ -14,6 +14,8 @@ import os
 import re
 import secrets
 import time
+import typing as t
+from importlib.abc import InspectLoader
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import (
     _mlflow_db_agent,
@@ -137,7 +139,7 @@ class Database:
         folder = self._find_mlflow()
         self.migrations = Migrations(folder, component)
         with open(os.path.join(folder, "version.py"), encoding="utf-8") as stream:
-            self.mlflow_version = re.search(r"""^VERSION\b[^=]*=\s*["']([^"']+)""", stream.read(), re.MULTILINE)[1]
+            self.mlflow_version = re.findall(r"""^VERSION\b[^=]*=\s*["']([^"']+)""", stream.read(), re.MULTILINE)[0]
 
     @classmethod
     def from_options(cls, run_command, options):
@@ -263,7 +265,7 @@ class Database:
 
     def _ask(self, action, **request):
         request.update(action=action, uri=self.uri.text, component=self.component)
-        request["programs"] = [(program.__name__, program.__spec__.loader.get_source(program.__name__)) for program in PROGRAMS]
+        request["programs"] = [(program.__name__, t.cast("InspectLoader", program.__loader__).get_source(program.__name__)) for program in PROGRAMS]
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
             del os.environ[name]
         # 0 means no limit to timeout(1), so that a limit which is used up must stay above it.

@@ -270,7 +270,7 @@ def blockers_named(text):
         cause = getattr(exc, "orig", None) or exc
         if "LockNotAvailable" in type(cause).__name__ or "Lock wait timeout" in str(cause) or "database is locked" in str(cause):
             with Connection(text) as connection:
-                exc.sessions = watch.last or sessions_in(uri, connection)
+                vars(exc)["sessions"] = watch.last or sessions_in(uri, connection)
         raise
     finally:
         watch.ended.set()

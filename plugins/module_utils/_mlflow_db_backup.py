@@ -112,7 +112,7 @@ def postgresql_tool(name, server):
     """The oldest that is new enough: a newer pg_dump writes what the server's own pg_restore may not read."""
     found = {}
     for path in glob.glob(f"/usr/lib/postgresql/*/bin/{name}") + glob.glob(f"/usr/pgsql-*/bin/{name}"):
-        found[int(re.search(r"(\d+)/bin/", path)[1])] = path
+        found[int(re.findall(r"(\d+)/bin/", path)[0])] = path
     usable = [version for version in sorted(found) if version >= int(server.partition(".")[0])]
     # Other distributions have one in the PATH, which itself refuses a server that is too new.
     tool = found[usable[0]] if usable else None if found else shutil.which(name)

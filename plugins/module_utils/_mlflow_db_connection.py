@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 
@@ -18,7 +19,7 @@ CONNECT_TIMEOUT = 10
 APPLICATION = f"mlops.mlflow upgrade {os.getpid()}"
 
 # And the ones that have no such name: what MySQL calls them.
-OWN_SESSIONS = set()
+OWN_SESSIONS: set[int] = set()
 
 # What every connection of an upgrade is told, also those that MLflow opens.
 SESSION = {
@@ -41,11 +42,11 @@ VERSION = {
 }
 
 
-def session_statements(kind, lock_timeout):
+def session_statements(kind: str, lock_timeout: int) -> list[str]:
     return [statement.format(lock_timeout=lock_timeout) for statement in SESSION[kind]]
 
 
-def parameters(uri, database=None):
+def parameters(uri: Uri, database: str | None = None) -> dict[str, t.Any]:
     """What the driver's connect() takes, as SQLAlchemy reads it from the URI."""
     found = {"host": uri.host.strip("[]"), "port": uri.port and int(uri.port), "user": uri.user, "password": uri.password}
     found = {name: value for name, value in found.items() if value not in ("", None)}
@@ -77,7 +78,7 @@ def parameters(uri, database=None):
     return {"database": database, "login_timeout": CONNECT_TIMEOUT, **found, **query}
 
 
-def connect(uri, database=None):
+def connect(uri: Uri, database: str | None = None) -> t.Any:
     """A connection of the driver that the URI names, where every statement is a transaction of its own."""
     if uri.kind == "sqlite":
         import sqlite3
@@ -107,7 +108,7 @@ def connect(uri, database=None):
 class Connection:
     """One session. To be used as a context manager."""
 
-    def __init__(self, uri, database=None, lock_timeout=None):
+    def __init__(self, uri: str, database: str | None = None, lock_timeout: int | None = None) -> None:
         """uri is its text. lock_timeout is in seconds and set for upgrades only."""
         self.uri = Uri(uri)
         self.kind = self.uri.kind
@@ -116,13 +117,13 @@ class Connection:
         for statement in session_statements(self.kind, lock_timeout) if lock_timeout is not None else []:
             self.rows(statement)
 
-    def __enter__(self):
+    def __enter__(self) -> Connection:
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, *unused: object) -> None:
         self.connection.close()
 
-    def rows(self, statement):
+    def rows(self, statement: str) -> list[tuple[t.Any, ...]]:
         cursor = self.connection.cursor()
         try:
             cursor.execute(statement)
@@ -130,10 +131,10 @@ class Connection:
         finally:
             cursor.close()
 
-    def value(self, statement):
+    def value(self, statement: str) -> t.Any:
         rows = self.rows(statement)
         return rows[0][0] if rows else None
 
     @property
-    def server_version(self):
-        return re.match(r"[\d.]+", self.value(VERSION[self.kind]))[0]
+    def server_version(self) -> str:
+        return re.findall(r"^[\d.]+", self.value(VERSION[self.kind]))[0]

@@ -69,7 +69,7 @@ class Tls(t.NamedTuple):
 
 def secret_values(environment_files: list[str]) -> set[str]:
     """What must not be shown of the server's environment: values of secret variables and passwords in addresses, in each way that they may be written."""
-    found = set()
+    found: set[str] = set()
     for path in environment_files:
         for name, value in read_environment_file(path).items():
             is_secret = SECRET_NAME.search(name) and not NAME_OF_A_KEY.search(name)

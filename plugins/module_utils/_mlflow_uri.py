@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing as t
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode
 
 # What each needs from PyPI.
@@ -35,7 +36,7 @@ URI = re.compile(
 # Where Debian keeps the authorities that the machine trusts.
 SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
 # How TLS is asked for, by the kind of the database.
-TLS_QUERIES = {
+TLS_QUERIES: dict[str, dict[str, dict[str, str]]] = {
     "postgresql": {mode: {"sslmode": mode} for mode in ("disable", "require", "verify-ca", "verify-full")},
     # With an option and no CA, PyMySQL encrypts and checks nothing.
     "mysql": {
@@ -58,13 +59,21 @@ QUERY_NAMES = {
 class MlflowDbError(Exception):
     """What is wrong with an MLflow database and what to do about it, in one sentence and without a secret."""
 
-    def __init__(self, message, began=True):
+    def __init__(self, message: str, began: bool = True) -> None:
         """began: whether a migration may have begun."""
         super().__init__(message)
         self.began = began
 
 
-def build_uri(driver, login_db, login_host=None, login_port=None, login_user=None, login_password=None, **others):
+def build_uri(
+    driver: str,
+    login_db: str,
+    login_host: str | None = None,
+    login_port: int | None = None,
+    login_user: str | None = None,
+    login_password: str | None = None,
+    **others: str | None,
+) -> str:
     """The URI for the options of a module. others may have login_unix_socket, ssl_mode, ca_cert, ssl_cert, ssl_key."""
     kind = driver.partition("+")[0]
     given = {name: value for name, value in others.items() if value is not None}
@@ -85,7 +94,7 @@ def build_uri(driver, login_db, login_host=None, login_port=None, login_user=Non
     return _join(driver, login_db, login_host, login_port, login_user, login_password, {QUERY_NAMES[kind][name]: value for name, value in given.items()})
 
 
-def uri_from_parts(parts, ca_file=""):
+def uri_from_parts(parts: t.Mapping[str, t.Any], ca_file: str = "") -> str:
     """The URI for a database in the words of an inventory, see PARTS. A host that is a path is the place of a socket. ca_file is a path on the client."""
     given = {key: str(value) for key, value in parts.items() if value not in (None, "")}
     driver = given.get("driver", "postgresql+psycopg2")
@@ -114,7 +123,7 @@ def uri_from_parts(parts, ca_file=""):
     return _join(driver, given["name"], host, given.get("port"), given.get("user"), given.get("password"), query)
 
 
-def _join(driver, name, host, port, user, password, query):
+def _join(driver: str, name: str, host: str | None, port: int | str | None, user: str | None, password: str | None, query: t.Mapping[str, str]) -> str:
     _check_name(name)
     host = host or ""
     if re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", host):
@@ -128,7 +137,7 @@ def _join(driver, name, host, port, user, password, query):
     return f"{driver}://{login + '@' if login else ''}{host}{':' + str(port) if port else ''}/{name}{'?' + options if options else ''}"
 
 
-def _check_name(name):
+def _check_name(name: str) -> None:
     if "?" in name:
         raise MlflowDbError("The name of the database must not hold a question mark: MLflow could not tell it from the options of its URI")
 
@@ -136,7 +145,7 @@ def _check_name(name):
 class Uri:
     """A backend store URI whose text never leaves this object but to the process that connects."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self.text = text
         self.secrets = self._find_secrets(text)
         match = URI.fullmatch(text)
@@ -162,7 +171,7 @@ class Uri:
             raise MlflowDbError("The SQLite file must be an absolute path, with four slashes: sqlite:////var/lib/mlflow/mlflow.db")
 
     @staticmethod
-    def _find_secrets(text):
+    def _find_secrets(text: str) -> list[str]:
         plain = {value for key, value in parse_qsl(text.partition("?")[2]) if re.search("pass|secret|token|key", key, re.IGNORECASE)}
         found = {text}
         # To the first "@", where a password ends, and to the last one, where it ends if somebody forgot to encode it.
@@ -174,13 +183,13 @@ class Uri:
             found |= {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1], re.sub(r"([\\'])", r"\\\1", secret)}
         return sorted((secret for secret in found if secret), key=len, reverse=True)
 
-    def scrub(self, message):
+    def scrub(self, message: str) -> str:
         for secret in self.secrets:
             message = message.replace(secret, "********")
         return message
 
     @property
-    def place(self):
+    def place(self) -> str:
         """The database, as one may write it into a log."""
         if self.kind == "sqlite":
             return self.database

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _bucket_name
 
@@ -22,15 +23,15 @@ class PolicyError(Exception):
     """The text is not a policy."""
 
 
-def _text(value):
+def _text(value: t.Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _values(value):
+def _values(value: t.Any) -> list[str]:
     return sorted({_text(item) for item in (value if isinstance(value, list) else [value])})
 
 
-def _principal(value):
+def _principal(value: t.Any) -> dict[str, list[str]]:
     if value == "*":
         value = {"AWS": "*"}
     if not isinstance(value, dict):
@@ -38,14 +39,14 @@ def _principal(value):
     return {kind: sorted({_ROOT_ARN.sub(r"\1", item) for item in _values(names)}) for kind, names in value.items()}
 
 
-def _network(value):
+def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
         return value
 
 
-def _number(value):
+def _number(value: str) -> str:
     return str(int(value)) if re.fullmatch(r"[+-]?\d+", value) else value
 
 
@@ -60,7 +61,7 @@ _SPELLINGS = {
 }
 
 
-def _condition(operator, tests):
+def _condition(operator: str, tests: t.Any) -> dict[str, list[str]]:
     if not isinstance(tests or {}, dict):
         raise PolicyError(f"The condition {operator} must be a dictionary")
     # An operator may begin with ForAllValues: or ForAnyValue: and end with IfExists.
@@ -69,8 +70,8 @@ def _condition(operator, tests):
     return {name: sorted({spell(value) for value in _values(values)}) for name, values in (tests or {}).items()}
 
 
-def _statement(statement):
-    result = {}
+def _statement(statement: dict[str, t.Any]) -> dict[str, t.Any]:
+    result: dict[str, t.Any] = {}
     for key, value in statement.items():
         if key in _SETS:
             # MinIO makes ** of a resource that is * alone.
@@ -86,7 +87,7 @@ def _statement(statement):
     return {key: value for key, value in result.items() if value not in ("", None, {})}
 
 
-def parse(policy):
+def parse(policy: t.Any) -> dict[str, t.Any]:
     """A policy, given as text or dict, as a dict whose statements are a list. An empty one is {}."""
     if isinstance(policy, str):
         try:
@@ -104,14 +105,14 @@ def parse(policy):
     return {**policy, "Statement": statements}
 
 
-def canonical(policy):
+def canonical(policy: t.Any) -> dict[str, t.Any]:
     """The same for all policies that mean the same: order, single values as lists, duplicates and spelling do not count."""
     policy = parse(policy)
     if not policy:
         return {}
     result = {("Id" if key == "ID" else key): value for key, value in policy.items() if value not in ("", None)}
     result.setdefault("Version", "2008-10-17")
-    statements = {}
+    statements: dict[str, dict[str, t.Any]] = {}
     for statement in map(_statement, policy["Statement"]):
         # MinIO keeps one of statements that differ in their name alone. Which one must not depend on their order.
         meaning = json.dumps({key: value for key, value in statement.items() if key != "Sid"}, sort_keys=True)
@@ -120,7 +121,7 @@ def canonical(policy):
     return result
 
 
-def for_bucket(bucket):
+def for_bucket(bucket: str) -> dict[str, t.Any]:
     """Who has this policy may use the objects of one bucket, and what is deleted can be brought back where the bucket keeps versions.
 
     MinIO takes the right to delete for a right to delete versions. It also lets each user make further keys of its own, which outlive a new

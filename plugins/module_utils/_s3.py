@@ -15,6 +15,7 @@ import json
 import os
 import re
 import traceback
+import typing as t
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.mlops.mlflow.plugins.module_utils import _bucket_name, _policy
@@ -383,7 +384,7 @@ class Bucket:
             raise S3Error(f"The bucket {self.name} cannot be in the region {region}: it or the server is in {self.region}")
 
     def create(self, object_lock=False):
-        options = {}
+        options: dict[str, t.Any] = {}
         region = self.client.meta.region_name
         # The one region that must not be named.
         if region != "us-east-1":
@@ -418,7 +419,8 @@ class Bucket:
 
     def empty(self):
         """Delete every version of every object, and what uploads have left."""
-        found, done = self._objects(), []
+        found = self._objects()
+        done: list[dict[str, str]] = []
         while found:
             if found == done:
                 raise S3Error(f"Failed to delete the objects of bucket {self.name}: the server says that they are gone, and lists them all the same")
@@ -709,8 +711,10 @@ def undelete(bucket, prefix="", deleted_since=None, check_mode=False):
     A deleted object is one whose newest version is a mark that says so. Without its marks it is what it was.
     """
     since = parse_time(deleted_since) if deleted_since else None
-    markers, versioned, deleted = {}, set(), set()
-    place = {}
+    markers: dict[str, list[dict[str, str]]] = {}
+    versioned: set[str] = set()
+    deleted: set[str] = set()
+    place: dict[str, str] = {}
     while True:
         page = bucket.call("list the objects of", "list_object_versions", Prefix=prefix, **place)
         versioned.update(item["Key"] for item in page.get("Versions", []))

@@ -117,7 +117,8 @@ class SmokeTest:
             self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - start, 3)
 
     def _request(self, method: str, path: str, auth: tuple[bytes, bytes] | None, **options: t.Any) -> t.Any:
-        return self.http.request(method, f"{self.uri}{path}", auth=auth, timeout=self.timeout, **options)
+        # Bytes, or requests would send what is not ASCII as Latin-1.
+        return self.http.request(method, f"{self.uri}{path}", auth=t.cast("tuple[str, str] | None", auth), timeout=self.timeout, **options)
 
     def check_login(self) -> None:
         """The API answers over verified TLS with the login, and refuses without it."""

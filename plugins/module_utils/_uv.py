@@ -16,7 +16,7 @@ import tempfile
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._uv_lock import UV_LOCK
 
-UV_VERSION = re.search(r"^uv==(\S+)", UV_LOCK, re.MULTILINE).group(1)
+UV_VERSION = re.findall(r"^uv==(\S+)", UV_LOCK, re.MULTILINE)[0]
 
 # Prints where the pip lies that a Python brings for new environments. It runs as it is; to install it first takes three seconds.
 FIND_PIP = """

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import typing as t
 
 KEK_PASSPHRASE = "MLFLOW_CRYPTO_KEK_PASSPHRASE"  # noqa: S105 - the name, not the value
 KEK_VERSION = "MLFLOW_CRYPTO_KEK_VERSION"
@@ -24,7 +25,7 @@ STORED = {
 }
 
 
-def read_environment_file(path):
+def read_environment_file(path: str) -> dict[str, str]:
     """The variables of a file as the role writes it for systemd: one in a line, its value in double quotes, with a backslash before quotes and itself."""
     try:
         with open(path, encoding="utf-8") as stream:
@@ -35,13 +36,13 @@ def read_environment_file(path):
     return {name.strip(): unquoted(value.strip()) for name, _equals, value in pairs if value}
 
 
-def unquoted(value):
+def unquoted(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':
         return re.sub(r"\\(.)", r"\1", value[1:-1])
     return value
 
 
-def stored_secrets(connection, tables, keys):
+def stored_secrets(connection: t.Any, tables: t.Container[str], keys: dict[str, str]) -> dict[str, dict[str, int]]:
     """How many secrets of each kind are stored, and how many of them the keys, named as in the server's environment, can read."""
     found = {}
     for kind, (table, statement) in STORED.items():
@@ -53,7 +54,7 @@ def stored_secrets(connection, tables, keys):
     return found
 
 
-def gateway_opener(keys):
+def gateway_opener(keys: dict[str, str]) -> t.Callable[[bytes], bool] | None:
     """Says of a wrapped key whether the passphrase unwraps it. None without a passphrase."""
     if not keys.get(KEK_PASSPHRASE):
         return None
@@ -62,7 +63,7 @@ def gateway_opener(keys):
 
     kek = KEKManager(keys[KEK_PASSPHRASE], int(keys.get(KEK_VERSION) or 1)).get_kek()
 
-    def opens(wrapped):
+    def opens(wrapped: bytes) -> bool:
         with contextlib.suppress(MlflowException):
             return bool(unwrap_dek(wrapped, kek))
         return False
@@ -70,7 +71,7 @@ def gateway_opener(keys):
     return opens
 
 
-def webhook_opener(keys):
+def webhook_opener(keys: dict[str, str]) -> t.Callable[[str], bool] | None:
     """Says of a token whether the key decrypts it. None without a key."""
     if not keys.get(WEBHOOK_KEY):
         return None
@@ -78,7 +79,7 @@ def webhook_opener(keys):
 
     cipher = Fernet(keys[WEBHOOK_KEY])
 
-    def opens(token):
+    def opens(token: str) -> bool:
         with contextlib.suppress(InvalidToken):
             return cipher.decrypt(token.encode()) is not None
         return False
@@ -86,4 +87,4 @@ def webhook_opener(keys):
     return opens
 
 
-OPENERS = {"gateway": gateway_opener, "webhook": webhook_opener}
+OPENERS: dict[str, t.Callable[[dict[str, str]], t.Callable[..., bool] | None]] = {"gateway": gateway_opener, "webhook": webhook_opener}
