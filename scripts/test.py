@@ -1,11 +1,12 @@
 """Runs the test steps, Molecule scenarios two at a time, and sums up as `N passed, N failed`.
 
 Usage: scripts/test.py [step ...]     Steps: lint, sanity, units, contract, collection, or the name of a Molecule scenario. All of them without arguments.
-Each step writes .build/logs/<step>.log.
+Each step writes .build/logs/<step>.log, and what its parts took to .build/times/<step>.json: the longest steps of the last run start first.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,15 +19,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".build" / "logs"
-# The longest first, so that two lanes end together.
-SCENARIOS = sorted(
-    (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: (not name.endswith("modules"), "site" not in name, name)
-)
+TIMES = ROOT / ".build" / "times"
+SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 LANES = 2
 TAIL_LINES = 60
+SLOWEST = 15
+# What the output says of parts: Molecule's sequence, the tasks of Ansible, the tests of ansible-test and pytest.
+PHASE = re.compile(r"INFO +\[\S+ > (?P<phase>\w+)\] Execut(?:ing|ed: .*)$")
+TASK = re.compile(r"(?:TASK|PLAY|RUNNING HANDLER) \[(?P<task>.*)\] \*+$|PLAY RECAP|Running sanity test '(?P<sanity>.*)'")
+DURATION = re.compile(r"(?P<seconds>[0-9.]+)s (?:call|setup|teardown) +(?P<test>\S+)$")
 
 ENV = {
     **os.environ,
@@ -36,11 +41,46 @@ ENV = {
     "MLOPS_CACHE_DIR": os.environ.get("MLOPS_CACHE_DIR", str(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlops-mlflow")),
     "MOLECULE_GLOB": "molecule/*/molecule.yml",
     "NO_COLOR": "1",
+    "PYTEST_ADDOPTS": f"--durations={SLOWEST} --durations-min=2",
 }
 
 
 class StepError(Exception):
     """A command of a step failed."""
+
+
+class Times:
+    """What the parts of a step took, read off its output as it comes."""
+
+    def __init__(self) -> None:
+        self.phase = self.task = ""
+        self.since = time.monotonic()
+        self.parts: dict[tuple[str, str], float] = {}
+
+    def read(self, line: str) -> None:
+        if found := DURATION.search(line):
+            self.parts["test", found["test"]] = float(found["seconds"])
+        elif found := PHASE.search(line):
+            self.turn(found["phase"], "")
+        elif found := TASK.search(line):
+            self.turn(self.phase, found["task"] or found["sanity"] or "")
+
+    def turn(self, phase: str, task: str) -> None:
+        """Book the time since the last turn on what ran until now."""
+        now = time.monotonic()
+        self.parts[self.phase, self.task] = self.parts.get((self.phase, self.task), 0) + now - self.since
+        self.phase, self.task, self.since = phase, task, now
+
+    def phases(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for (phase, _task), seconds in self.parts.items():
+            if phase != "test":
+                found[phase] = round(found.get(phase, 0) + seconds, 1)
+        return found
+
+    def slowest(self) -> list[tuple[float, str]]:
+        named = [(round(seconds, 1), f"{phase}: {task}".removeprefix(": ")) for (phase, task), seconds in self.parts.items() if task]
+        return sorted(named, reverse=True)[:SLOWEST]
 
 
 class Step:
@@ -51,19 +91,30 @@ class Step:
         self.action = action
         self.log = LOGS / f"{name}.log"
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
+        self.times = Times()
         self.ok = False
 
     def call(self, *argv: str | Path, cwd: Path = ROOT, **env: str) -> None:
         """Run a command with its output in the log."""
         with self.log.open("a") as log:
             print("+", *argv, file=log, flush=True)
-            done = subprocess.run([str(arg) for arg in argv], cwd=cwd, env={**ENV, **env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
-        if done.returncode:
-            raise StepError(f"{argv[0]} exited with {done.returncode}")
+            pipe: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+            process = subprocess.Popen([str(arg) for arg in argv], cwd=cwd, env={**ENV, **env}, **pipe)
+            for line in process.stdout:
+                self.times.read(line.rstrip())
+                print(line, end="", file=log, flush=True)
+            _pid, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.times.turn("", "")
+        self.cpu_seconds += usage.ru_utime + usage.ru_stime
+        if process.returncode:
+            raise StepError(f"{argv[0]} exited with {process.returncode}")
 
     def run(self) -> None:
         start = time.monotonic()
         self.log.write_text("")
+        self.times = Times()
         try:
             self.action(self)
             self.ok = True
@@ -71,6 +122,15 @@ class Step:
             with self.log.open("a") as log:
                 print(exc, file=log)
         self.seconds = time.monotonic() - start
+        report = {"seconds": round(self.seconds), "cpu_seconds_outside_containers": round(self.cpu_seconds)}
+        report |= {"phases": self.times.phases(), "slowest": self.times.slowest()}
+        (TIMES / f"{self.name}.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def last_seconds(name: str) -> float:
+    """What a step took when it ran last; one that never has comes first."""
+    path = TIMES / f"{name}.json"
+    return json.loads(path.read_text())["seconds"] if path.exists() else float("inf")
 
 
 def export_collection(target: Path) -> Path:
@@ -181,8 +241,10 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"unknown steps: {', '.join(sorted(unknown))}; known: {', '.join(known)}", file=sys.stderr)
         return 2
-    LOGS.mkdir(parents=True, exist_ok=True)
-    steps = [Step(name, known[name]) for name in known if not names or name in names]
+    for folder in (LOGS, TIMES):
+        folder.mkdir(parents=True, exist_ok=True)
+    # The longest first, so that the lanes end together.
+    steps = [Step(name, known[name]) for name in sorted(known, key=last_seconds, reverse=True) if not names or name in names]
     lock = threading.Lock()
     done = 0
 
@@ -202,6 +264,9 @@ def main(names: list[str]) -> int:
     with ThreadPoolExecutor(LANES) as lanes:
         list(lanes.map(run, steps))
     failed = sum(not step.ok for step in steps)
+    slowest = sorted(((seconds, step.name, part) for step in steps for seconds, part in step.times.slowest()), reverse=True)[:SLOWEST]
+    if slowest:
+        print("slowest parts:", *(f"  {seconds:6.1f} s  {name}: {part}" for seconds, name, part in slowest), sep="\n")
     print(f"total: {time.monotonic() - start:.0f} s")
     print(f"{len(steps) - failed} passed, {failed} failed")
     return 1 if failed else 0
