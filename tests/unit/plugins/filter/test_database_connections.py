@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.filter.database_connections import database_connections
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow import sizes
 from jinja2.nativetypes import NativeEnvironment
 
 
@@ -52,6 +53,8 @@ def test_defaults_of_the_role(engine):
     source = (Path(__file__).parents[4] / "roles/mlflow_server/defaults/main.yml").read_text()
     defaults = {**yaml.safe_load(source), "mlflow_server_engine": engine, "mlflow_server_workers": 3}
     names = ("pool_size", "max_overflow", "threads", "fastapi_workers")
-    numbers = {name: NativeEnvironment().from_string(str(defaults[f"mlflow_server_{name}"])).render(defaults) for name in names}
+    environment = NativeEnvironment()
+    environment.filters["mlops.mlflow.database_pool"] = sizes.pool
+    numbers = {name: environment.from_string(str(defaults[f"mlflow_server_{name}"])).render(defaults) for name in names}
     told = {"mlflow_server_engine": engine, "mlflow_server_workers": 3}
     assert database_connections([told]) == database_connections(["a"], engine, workers=3, **numbers)
