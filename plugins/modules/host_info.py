@@ -12,6 +12,7 @@ version_added: 1.0.0
 description:
   - Answers what roles ask before they change anything. Which packages are missing, who listens on a port, how much disk is free, what is at a path.
   - One call instead of one for each question.
+  - It is for Debian and its derivatives with systemd. Packages are asked of C(dpkg).
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
 extends_documentation_fragment:

@@ -32,7 +32,7 @@ LESS = {
 SWITCH = "configure | Switch to the program, and write the environment and the unit of the server"
 START = "service | Run the server now and after each boot"
 OUTDATED = "service | Find the server older than its files"
-VERIFY = "verify | Write and read an object, and be refused with the well-known login"
+VERIFY = "verify | Write and read an object, and check that the well-known login is refused"
 
 
 @pytest.fixture
