@@ -143,7 +143,7 @@ class Body:
 def say_lengths(router):
     """Downloads of artifacts get a Content-Length: without, a client of HTTP/1.0 takes one that was cut for a whole one.
 
-    MLflow has the file when it asks for its type, and streams it next (`mlflow.server.artifact_router` of 3.15 to 3.17).
+    MLflow has the file when it asks for its type, and streams it next (`mlflow.server.artifact_router` of 3.15 and newer).
     """
     length = contextvars.ContextVar("length")
     guess = router._guess_mime_type
