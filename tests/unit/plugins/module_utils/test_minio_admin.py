@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import (
+    Admin,
     MinioError,
     check_name,
     ensure_group,
@@ -393,3 +395,19 @@ def test_lists():
     assert list_groups(server) == list_groups(server, "team") == [{"name": "team", **GROUP}]
     assert list_policies(server, "x") == list_users(server, "xyz") == list_groups(server, "x") == []
     assert server.writes == 0
+
+
+class Refusal:
+    """What the library raises."""
+
+    _code = "400"
+
+    def __init__(self, code, message):
+        self._body = json.dumps({"Code": code, "Message": message})
+
+
+def test_a_message_of_the_server_is_said_as_it_is():
+    admin = Admin.__new__(Admin)
+    admin.login_user = "admin"
+    assert str(admin._refusal("read it", Refusal("XOther", "no {login} {} in it"))) == "Failed to read it: no {login} {} in it (XOther)"
+    assert str(admin._refusal("read it", Refusal("AccessDenied", ""))) == "Failed to read it: admin has no right to do this (AccessDenied)"
