@@ -13,6 +13,7 @@ import re
 import ssl
 import traceback
 import types
+import typing as t
 from urllib.parse import urlsplit
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _policy
@@ -34,7 +35,7 @@ except ImportError:
 class MinioError(Exception):
     """A call failed, or what is wanted cannot be; the text says which one and why, the details what a caller may go by."""
 
-    def __init__(self, message, code=None, **details):
+    def __init__(self, message: str, code: str | None = None, **details: t.Any) -> None:
         super().__init__(message)
         self.code = code
         self.details = details
@@ -56,7 +57,7 @@ _POLICY_KEYS = {"Version", "Id", "Statement"}
 _STATEMENT_KEYS = {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 
 
-def minio_argument_spec():
+def minio_argument_spec() -> dict[str, t.Any]:
     return {
         "endpoint_url": {"type": "str", "required": True},
         "login_user": {"type": "str", "required": True},
@@ -67,7 +68,7 @@ def minio_argument_spec():
     }
 
 
-def _tls_context(validate_certs, ca_file):
+def _tls_context(validate_certs: bool, ca_file: str | None) -> t.Any:
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as exc:
@@ -80,13 +81,13 @@ def _tls_context(validate_certs, ca_file):
     return context
 
 
-def _names(text):
+def _names(text: str | None) -> list[str]:
     return sorted(filter(None, (text or "").split(",")))
 
 
-def _user(info):
+def _user(info: dict[str, t.Any]) -> dict[str, t.Any]:
     # A user of a directory has no status.
-    enabled = {"enabled": True, "disabled": False}.get(info.get("status"))
+    enabled = {"enabled": True, "disabled": False}.get(info.get("status", ""))
     return {"enabled": enabled, "policies": _names(info.get("policyName")), "groups": sorted(info.get("memberOf") or [])}
 
 
@@ -96,7 +97,16 @@ class Admin:
     # For those who have the object alone.
     Error = MinioError
 
-    def __init__(self, endpoint_url, login_user, login_password, region="us-east-1", validate_certs=True, ca_file=None, session_token=None):
+    def __init__(
+        self,
+        endpoint_url: str,
+        login_user: str,
+        login_password: str,
+        region: str = "us-east-1",
+        validate_certs: bool = True,
+        ca_file: str | None = None,
+        session_token: str | None = None,
+    ) -> None:
         url = urlsplit(endpoint_url)
         if url.scheme not in ("http", "https") or not url.netloc or url.path not in ("", "/"):
             raise MinioError(f"endpoint_url must look like https://host:port, not {endpoint_url!r}")
@@ -115,13 +125,13 @@ class Admin:
         )
         self._client = self._login(login_user, login_password, session_token)
 
-    def _login(self, user, password, session_token=None):
+    def _login(self, user: str, password: str | None, session_token: str | None = None) -> t.Any:
         try:
             return MinioAdmin(credentials=StaticProvider(user, password, session_token), http_client=self._pool, **self._options)
         except ValueError as exc:
             raise MinioError(f"Failed to set up the connection to {self.endpoint_url}: {exc}") from exc
 
-    def _call(self, action, function, /, *args, **kwargs):
+    def _call(self, action: str, function: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
         try:
             return function(*args, **kwargs)
         except MinioAdminException as exc:
@@ -136,7 +146,7 @@ class Admin:
         except (ValueError, OSError) as exc:
             raise self._stranger(action, "200") from exc
 
-    def _refusal(self, action, exc):
+    def _refusal(self, action: str, exc: t.Any) -> MinioError:
         try:
             answer = json.loads(exc._body)
         except ValueError:
@@ -151,12 +161,12 @@ class Admin:
             cause = f"the user {self.login_user} is disabled"
         return MinioError(f"Failed to {action}: {cause} ({code})", code)
 
-    def _stranger(self, action, status):
+    def _stranger(self, action: str, status: str) -> MinioError:
         hint = ", is the scheme of endpoint_url right?" if status == "400" else ""
         cause = f"what answers at {self.endpoint_url} is not the admin API of MinIO or Silo (HTTP {status}){hint}"
         return MinioError(f"Failed to {action}: {cause}", f"HTTP {status}")
 
-    def _read(self, action, method, *args):
+    def _read(self, action: str, method: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
         """The answer of a call, as what its JSON means."""
         text = self._call(action, method, *args)
         try:
@@ -167,7 +177,7 @@ class Admin:
             raise self._stranger(action, "200")
         return answer or {}
 
-    def policy(self, name):
+    def policy(self, name: str) -> dict[str, t.Any]:
         """The policy as the server has it, {} if it has none of that name."""
         action = f"read the policy {name}"
         try:
@@ -179,7 +189,7 @@ class Admin:
                 return {}
             raise
 
-    def policies(self):
+    def policies(self) -> dict[str, t.Any]:
         """All policies by name."""
         action = "list the policies"
         try:
@@ -187,7 +197,7 @@ class Admin:
         except _policy.PolicyError as exc:
             raise self._stranger(action, "200") from exc
 
-    def holders(self, names=()):
+    def holders(self, names: t.Iterable[str] = ()) -> dict[str, dict[str, list[str]]]:
         """Who has a policy, of all or of those named: {policy: {"users": [...], "groups": [...]}}. Nobody's policies are left out."""
         answer = self._read("find out who has which policy", self._client.get_policy_entities, [], [], list(names))
         return {
@@ -195,13 +205,13 @@ class Admin:
             for mapping in answer.get("policyMappings") or []
         }
 
-    def put_policy(self, name, policy):
+    def put_policy(self, name: str, policy: t.Any) -> None:
         self._call(f"write the policy {name}", self._client.policy_add, name, policy=policy)
 
-    def remove_policy(self, name):
+    def remove_policy(self, name: str) -> None:
         self._call(f"remove the policy {name}", self._client.policy_remove, name)
 
-    def user(self, access_key):
+    def user(self, access_key: str) -> dict[str, t.Any] | None:
         """The user's status, policies and groups, None where there is no such user."""
         try:
             return _user(self._read(f"read the user {access_key}", self._client.user_info, access_key))
@@ -210,11 +220,11 @@ class Admin:
                 return None
             raise
 
-    def users(self):
+    def users(self) -> dict[str, dict[str, t.Any]]:
         """All users by name."""
         return {name: _user(info) for name, info in self._read("list the users", self._client.user_list).items()}
 
-    def try_key(self, access_key, secret_key):
+    def try_key(self, access_key: str, secret_key: str | None) -> str | None:
         """Use the pair in a call that every user may make about itself: None where the server takes it, or why it does not."""
         try:
             self._call(f"try the key {access_key}", self._login(access_key, secret_key).user_info, access_key)
@@ -226,22 +236,22 @@ class Admin:
                 raise
         return None
 
-    def put_user(self, access_key, secret_key):
+    def put_user(self, access_key: str, secret_key: str | None) -> None:
         """Create the user or give it this secret; either way it is enabled afterwards."""
         self._call(f"write the user {access_key}", self._client.user_add, access_key, secret_key)
 
-    def enable_user(self, access_key, enabled):
+    def enable_user(self, access_key: str, enabled: bool) -> None:
         method = self._client.user_enable if enabled else self._client.user_disable
         self._call(f"{'enable' if enabled else 'disable'} the user {access_key}", method, access_key)
 
-    def set_policies(self, kind, name, policies):
+    def set_policies(self, kind: str, name: str, policies: list[str]) -> None:
         """Give the policies, these and no others, to a user or a group."""
         self._call(f"give the {kind} {name} the policies {', '.join(policies) or '(none)'}", self._client.policy_set, ",".join(policies), **{kind: name})
 
-    def remove_user(self, access_key):
+    def remove_user(self, access_key: str) -> None:
         self._call(f"remove the user {access_key}", self._client.user_remove, access_key)
 
-    def derived_keys(self, access_key):
+    def derived_keys(self, access_key: str) -> dict[str, list[str]]:
         """What the user has made of its key: {kind: names} of its service accounts and of its temporary keys. Kinds without any are left out.
 
         The server does not tell the temporary keys of a user that is disabled.
@@ -254,18 +264,18 @@ class Admin:
         found = {"service_accounts": accounts.get("accounts"), "temporary_keys": keys.get("stsKeys")}
         return {kind: sorted(key["accessKey"] for key in keys) for kind, keys in found.items() if keys}
 
-    def remove_derived_keys(self, access_key):
+    def remove_derived_keys(self, access_key: str) -> None:
         for service_account in self.derived_keys(access_key).get("service_accounts", []):
             self._call(f"remove the service account {service_account}", self._client.delete_service_account, service_account)
         query = {"user": access_key, "fullRevoke": "true"}
         self._call_unnamed(f"revoke the temporary keys of the user {access_key}", "POST", "revoke-tokens/builtin", query)
 
-    def _call_unnamed(self, action, method, command, query, **options):
+    def _call_unnamed(self, action: str, method: str, command: str, query: dict[str, str], **options: t.Any) -> t.Any:
         """A call that the library has no name for."""
-        command = types.SimpleNamespace(value=command)
-        return self._call(action, self._client._url_open, method=method, command=command, query_params=query, **options)
+        named = types.SimpleNamespace(value=command)
+        return self._call(action, self._client._url_open, method=method, command=named, query_params=query, **options)
 
-    def group(self, name):
+    def group(self, name: str) -> dict[str, t.Any] | None:
         """The group's status, members and policies, None where there is no such group."""
         try:
             info = self._read(f"read the group {name}", self._client.group_info, name)
@@ -280,34 +290,34 @@ class Admin:
             policies = sorted(policy for mapping in answer.get("groupMappings") or [] for policy in mapping["policies"])
         return {"enabled": enabled, "members": sorted(info.get("members") or []), "policies": policies}
 
-    def groups(self):
+    def groups(self) -> list[str]:
         """The names of all groups."""
         return sorted(self._read("list the groups", self._client.group_list))
 
-    def add_members(self, name, members):
+    def add_members(self, name: str, members: list[str]) -> None:
         """Add users to the group, which is created where it is missing."""
         self._call(f"add members to the group {name}", self._client.group_add, name, members)
 
-    def remove_members(self, name, members):
+    def remove_members(self, name: str, members: list[str]) -> None:
         self._call(f"remove members from the group {name}", self._client.group_remove, name, members)
 
-    def enable_group(self, name, enabled):
+    def enable_group(self, name: str, enabled: bool) -> None:
         method = self._client.group_enable if enabled else self._client.group_disable
         self._call(f"{'enable' if enabled else 'disable'} the group {name}", method, name)
 
-    def remove_group(self, name):
+    def remove_group(self, name: str) -> None:
         self._call(f"remove the group {name}", self._client.group_remove, name)
 
-    def quota(self, bucket):
+    def quota(self, bucket: str) -> int | None:
         """How many bytes the bucket may hold, 0 where there is no limit."""
         found = self._read(f"read the quota of bucket {bucket}", self._client.bucket_quota_get, bucket)
         return found.get("size") or found.get("quota") or 0
 
-    def set_quota(self, bucket, size):
+    def set_quota(self, bucket: str, size: int) -> None:
         self._call(f"change the quota of bucket {bucket}", self._client.bucket_quota_set, bucket, size)
 
 
-def check_name(kind, name, reserved=","):
+def check_name(kind: str, name: str, reserved: str = ",") -> None:
     """Refuse what the server refuses, and what it silently stores under another name."""
     problem = None
     if not name:
@@ -324,7 +334,7 @@ def check_name(kind, name, reserved=","):
         raise MinioError(f"The {kind} {name!r} cannot be: {problem}")
 
 
-def _check_key_pair(access_key, secret_key):
+def _check_key_pair(access_key: str, secret_key: str) -> None:
     if len(access_key) < 3:
         raise MinioError(f"The access_key {access_key!r} is too short: the server wants 3 characters or more")
     if not access_key.isascii():
@@ -333,7 +343,7 @@ def _check_key_pair(access_key, secret_key):
         raise MinioError(f"The secret_key of the user {access_key} is too short: the server wants 8 bytes or more")
 
 
-def _check_policy(name, policy):
+def _check_policy(name: str, policy: t.Any) -> None:
     """Refuse what the server refuses, or leaves out without a word."""
     problems = [f"it cannot have {key}" for key in sorted(set(policy) - _POLICY_KEYS)]
     if policy["Version"] != "2012-10-17":
@@ -348,14 +358,16 @@ def _check_policy(name, policy):
         raise MinioError(f"The policy {name} is not one for users: {'; '.join(dict.fromkeys(problems))}")
 
 
-def _check_policies_exist(admin, holder, names):
+def _check_policies_exist(admin: Admin, holder: str, names: t.Iterable[str]) -> None:
     known = admin.policies()
     unknown = [name for name in names if name not in known]
     if unknown:
         raise MinioError(f"{holder} cannot have policies that do not exist: {', '.join(unknown)}", unknown_policies=unknown)
 
 
-def ensure_policy(admin, name, policy=None, bucket=None, state="present", check_mode=False):
+def ensure_policy(
+    admin: Admin, name: str, policy: t.Any = None, bucket: str | None = None, state: str = "present", check_mode: bool = False
+) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Bring one policy to what is wanted, or to one for a bucket; returns it as it was and as it is."""
     check_name("policy", name)
     if state == "absent":
@@ -366,7 +378,7 @@ def ensure_policy(admin, name, policy=None, bucket=None, state="present", check_
             holders = admin.holders([name]).get(name, {"users": [], "groups": []})
             if any(holders.values()):
                 who = "; ".join(f"{kind} {', '.join(names)}" for kind, names in holders.items() if names)
-                raise MinioError(f"The policy {name} cannot be removed: it is attached to {who}", **holders)
+                raise MinioError(f"The policy {name} cannot be removed: it is attached to {who}", None, **holders)
             if not check_mode:
                 admin.remove_policy(name)
         return before, {}
@@ -381,7 +393,15 @@ def ensure_policy(admin, name, policy=None, bucket=None, state="present", check_
     return before, after
 
 
-def ensure_user(admin, access_key, secret_key=None, policies=None, enabled=None, state="present", check_mode=False):
+def ensure_user(
+    admin: Admin,
+    access_key: str,
+    secret_key: str | None = None,
+    policies: list[str] | None = None,
+    enabled: bool | None = None,
+    state: str = "present",
+    check_mode: bool = False,
+) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Bring one user to what is wanted; returns it as it was and as it is, without its secret."""
     check_name("access_key", access_key, reserved=",=")
     current = admin.user(access_key)
@@ -457,12 +477,21 @@ def ensure_user(admin, access_key, secret_key=None, policies=None, enabled=None,
     return before, after
 
 
-def _check_not_oneself(admin, access_key):
+def _check_not_oneself(admin: Admin, access_key: str) -> None:
     if access_key == admin.login_user:
         raise MinioError(f"The user {access_key} cannot be changed or removed by itself: log in as another one")
 
 
-def ensure_group(admin, name, members=None, policies=None, enabled=None, state="present", force=False, check_mode=False):
+def ensure_group(
+    admin: Admin,
+    name: str,
+    members: list[str] | None = None,
+    policies: list[str] | None = None,
+    enabled: bool | None = None,
+    state: str = "present",
+    force: bool = False,
+    check_mode: bool = False,
+) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Bring one group to what is wanted; returns it as it was and as it is."""
     check_name("group", name, reserved=",=")
     current = admin.group(name)
@@ -515,7 +544,7 @@ def ensure_group(admin, name, members=None, policies=None, enabled=None, state="
     return before, {"name": name, **wanted}
 
 
-def list_policies(admin, name=None):
+def list_policies(admin: Admin, name: str | None = None) -> list[dict[str, t.Any]]:
     """The policy of that name, or all, with who has them."""
     if name is None:
         found = admin.policies()
@@ -528,7 +557,7 @@ def list_policies(admin, name=None):
     return [{"name": key, "policy": _policy.canonical(found[key]), **holders.get(key, nobody)} for key in sorted(found)]
 
 
-def list_users(admin, access_key=None):
+def list_users(admin: Admin, access_key: str | None = None) -> list[dict[str, t.Any]]:
     """The user of that name, or all."""
     if access_key is None:
         found = admin.users()
@@ -539,9 +568,9 @@ def list_users(admin, access_key=None):
     return [{"access_key": key, **found[key]} for key in sorted(found)]
 
 
-def list_groups(admin, name=None):
+def list_groups(admin: Admin, name: str | None = None) -> list[dict[str, t.Any]]:
     """The group of that name, or all."""
     if name is not None:
         check_name("group", name, reserved=",=")
     found = {key: admin.group(key) for key in (admin.groups() if name is None else [name])}
-    return [{"name": key, **found[key]} for key in sorted(found) if found[key]]
+    return [{"name": key, **group} for key, group in sorted(found.items()) if group]

@@ -35,7 +35,7 @@ except ImportError:
 class S3Error(Exception):
     """A call failed, or what is wanted cannot be; the text says which one and why."""
 
-    def __init__(self, message, code=None):
+    def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.code = code
 
@@ -72,7 +72,7 @@ _CAUSES = {
 }
 
 
-def s3_argument_spec():
+def s3_argument_spec() -> dict[str, t.Any]:
     return {
         "endpoint_url": {"type": "str"},
         "access_key": {"type": "str", "no_log": False},
@@ -86,19 +86,26 @@ def s3_argument_spec():
     }
 
 
-def check_bucket_name(name):
+def check_bucket_name(name: str) -> None:
     problem = _bucket_name.forbidden(name)
     if problem:
         raise S3Error(problem)
 
 
-def _session(access_key=None, secret_key=None, session_token=None, profile=None, region=None, **_):
+def _session(
+    access_key: str | None = None,
+    secret_key: str | None = None,
+    session_token: str | None = None,
+    profile: str | None = None,
+    region: str | None = None,
+    **_: t.Any,
+) -> t.Any:
     return boto3.Session(
         aws_access_key_id=access_key, aws_secret_access_key=secret_key, aws_session_token=session_token, profile_name=profile, region_name=region
     )
 
 
-def connect(**login):
+def connect(**login: t.Any) -> t.Any:
     """A client of boto3 for the options of s3_argument_spec."""
     endpoint_url, addressing_style = login["endpoint_url"], login["addressing_style"]
     if endpoint_url and not re.match(r"https?://[^/]", endpoint_url):
@@ -130,7 +137,7 @@ def connect(**login):
     return client
 
 
-def connect_admin(client, **login):
+def connect_admin(client: t.Any, **login: t.Any) -> t.Any:
     """The admin API of the same server, with the same credentials."""
     # Here, because it takes as long as the rest, and only a quota needs it.
     from ansible_collections.mlops.mlflow.plugins.module_utils._minio_admin import Admin, MinioError
@@ -156,25 +163,25 @@ def connect_admin(client, **login):
         raise S3Error(str(exc)) from exc
 
 
-def _stay_in_region(context, **_):
+def _stay_in_region(context: dict[str, t.Any], **_: t.Any) -> None:
     # botocore would turn to whatever region the server names, and create the bucket there. Who gives a region means that one.
     context.setdefault("s3_redirect", {})["redirected"] = True
 
 
-def _add_md5(request, **_):
+def _add_md5(request: t.Any, **_: t.Any) -> None:
     if request.data:
         request.headers["Content-MD5"] = base64.b64encode(hashlib.md5(request.data, usedforsecurity=False).digest()).decode()
 
 
-def _header(answer, name):
+def _header(answer: t.Any, name: str) -> t.Any:
     return answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get(name)
 
 
-def _is_unsupported(exc):
+def _is_unsupported(exc: t.Any) -> bool:
     return exc.response.get("Error", {}).get("Code") in _UNSUPPORTED or exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 501
 
 
-def _cause(exc, endpoint):
+def _cause(exc: Exception, endpoint: str) -> str:
     """One line for what boto3 raised."""
     if isinstance(exc, botocore.exceptions.ClientError):
         error = exc.response.get("Error", {})
@@ -198,7 +205,7 @@ def _cause(exc, endpoint):
     return " ".join(str(exc).split())
 
 
-def _lifecycle_rule(rule):
+def _lifecycle_rule(rule: dict[str, t.Any]) -> dict[str, t.Any]:
     """One rule in the form in which two can be compared."""
     rule = dict(rule)
     rule.setdefault("Status", "Enabled")
@@ -219,7 +226,7 @@ def _lifecycle_rule(rule):
     return rule
 
 
-def _dated(action):
+def _dated(action: t.Any) -> t.Any:
     date = action.get("Date")
     if isinstance(date, datetime.datetime) and date.tzinfo:
         date = date.astimezone(datetime.timezone.utc)
@@ -227,7 +234,7 @@ def _dated(action):
     return {**action, "Date": f"{str(date)[:10]}T00:00:00Z"} if date else action
 
 
-def canonical_lifecycle(rules, aborts_uploads=True):
+def canonical_lifecycle(rules: list[dict[str, t.Any]], aborts_uploads: bool = True) -> list[dict[str, t.Any]]:
     """Rules in the form to compare and to send. Without *aborts_uploads* what the server cannot keep is left out."""
     result = [_lifecycle_rule(rule) for rule in rules]
     if not aborts_uploads:
@@ -245,16 +252,16 @@ _NOTIFICATION_KINDS = {
 }
 
 
-def _service_of(arn):
+def _service_of(arn: str) -> str:
     return (arn.split(":") + [""] * 3)[2]
 
 
-def _given(options):
+def _given(options: t.Any) -> t.Any:
     """Without the sub-options that were not given."""
     return {key: value for key, value in (options or {}).items() if value is not None}
 
 
-def canonical_notifications(items):
+def canonical_notifications(items: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """In the form to compare: the names that servers give them and their order do not count, nor does the region that MinIO puts into its ARNs."""
     result = [
         {
@@ -268,7 +275,7 @@ def canonical_notifications(items):
     return sorted(result, key=lambda item: json.dumps(item, sort_keys=True))
 
 
-def check_tags(tags):
+def check_tags(tags: dict[str, str]) -> None:
     """Refuse what S3 refuses, in words that say which rule it is."""
     problem = None
     own = {key: value for key, value in tags.items() if not key.startswith("aws:")}
@@ -285,7 +292,7 @@ def check_tags(tags):
         raise S3Error(f"S3 forbids these tags: {problem}")
 
 
-def parse_size(text):
+def parse_size(text: t.Any) -> t.Any:
     """Bytes, from a number of them or from a size for humans."""
     try:
         return human_to_bytes(text)
@@ -299,25 +306,25 @@ class Bucket:
     # AWS wants versioning before it takes an object lock.
     ASPECTS = ("versioning", "object_lock_enabled", "object_lock_retention", "encryption", "policy", "tags", "lifecycle_rules", "notifications", "quota")
 
-    def __init__(self, client, name, admin=None):
+    def __init__(self, client: t.Any, name: str, admin: t.Any = None) -> None:
         """*admin* makes the connection for what S3 itself has no call for."""
         check_bucket_name(name)
         self.client = client
         self.name = name
         self.server = ""
-        self.region = None
-        self.unsupported = {}
+        self.region: str | None = None
+        self.unsupported: dict[str, S3Error] = {}
         self._make_admin = admin
         self._admin = None
-        self._encryption_rule = {}
-        self._event_bridge = {}
-        self._answers = {}
+        self._encryption_rule: dict[str, t.Any] = {}
+        self._event_bridge: dict[str, t.Any] = {}
+        self._answers: dict[str, t.Any] = {}
 
     @property
-    def is_minio(self):
+    def is_minio(self) -> bool:
         return bool(re.search("minio|silo", self.server, re.IGNORECASE))
 
-    def call(self, action, method, **kwargs):
+    def call(self, action: str, method: str, **kwargs: t.Any) -> t.Any:
         operation = getattr(self.client, method)
         try:
             try:
@@ -337,10 +344,10 @@ class Bucket:
         except (botocore.exceptions.BotoCoreError, ValueError, OSError) as exc:
             raise S3Error(f"Failed to {action} bucket {self.name}: {_cause(exc, self.client.meta.endpoint_url)}") from exc
 
-    def _note_server(self, answer):
+    def _note_server(self, answer: t.Any) -> None:
         self.server = self.server or _header(answer, "server") or ""
 
-    def _read(self, action, method):
+    def _read(self, action: str, method: str) -> t.Any:
         try:
             return self.call(action, method)
         except S3Error as exc:
@@ -348,7 +355,7 @@ class Bucket:
                 return {}
             raise
 
-    def _read_once(self, action, method):
+    def _read_once(self, action: str, method: str) -> t.Any:
         """For what more than one aspect is read from."""
         if method not in self._answers:
             self._answers[method] = self._read(action, method)
@@ -356,7 +363,7 @@ class Bucket:
 
     # The bucket itself
 
-    def exists(self):
+    def exists(self) -> bool:
         action = "find out about"
         try:
             self.region = _header(self.call(action, "head_bucket"), "x-amz-bucket-region")
@@ -375,7 +382,7 @@ class Bucket:
                 raise (exc if isinstance(reason.__cause__, botocore.exceptions.EndpointConnectionError) else reason) from reason
         return True
 
-    def check_region(self, region):
+    def check_region(self, region: str) -> None:
         """Refuse a bucket that is, or a server that would create it, somewhere else."""
         if not self.region and self.is_minio:
             # It finds a missing bucket in every region, but creates one in its own; any answer with a body tells which that is.
@@ -383,7 +390,7 @@ class Bucket:
         if self.region and self.region != region:
             raise S3Error(f"The bucket {self.name} cannot be in the region {region}: it or the server is in {self.region}")
 
-    def create(self, object_lock=False):
+    def create(self, object_lock: bool = False) -> None:
         options: dict[str, t.Any] = {}
         region = self.client.meta.region_name
         # The one region that must not be named.
@@ -398,7 +405,7 @@ class Bucket:
             if exc.code != "BucketAlreadyOwnedByYou":
                 raise
 
-    def _objects(self, limit=1000):
+    def _objects(self, limit: int = 1000) -> list[dict[str, str]]:
         """The first of all versions of all objects, as they must be named to be deleted."""
         action = "list the objects of"
         try:
@@ -409,15 +416,15 @@ class Bucket:
                 raise
             return [{"Key": item["Key"]} for item in self.call(action, "list_objects_v2", MaxKeys=limit).get("Contents", [])]
 
-    def delete_objects(self, found):
+    def delete_objects(self, found: list[dict[str, str]]) -> None:
         answer = self.call("delete the objects of", "delete_objects", Delete={"Objects": found, "Quiet": True})
         for error in answer.get("Errors", []):
             raise S3Error(f"Failed to delete the object {error['Key']} of bucket {self.name}: {error.get('Message')} ({error.get('Code')})")
 
-    def is_empty(self):
+    def is_empty(self) -> bool:
         return not self._objects(limit=1)
 
-    def empty(self):
+    def empty(self) -> None:
         """Delete every version of every object, and what uploads have left."""
         found = self._objects()
         done: list[dict[str, str]] = []
@@ -429,12 +436,12 @@ class Bucket:
         for upload in self.call("list the uploads to", "list_multipart_uploads").get("Uploads", []):
             self.call("abort the uploads to", "abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
 
-    def delete(self):
+    def delete(self) -> None:
         self.call("delete", "delete_bucket")
 
     # Its aspects
 
-    def read(self, name):
+    def read(self, name: str) -> t.Any:
         """One aspect, None where the server has no such thing."""
         try:
             return getattr(self, f"read_{name}")()
@@ -444,41 +451,41 @@ class Bucket:
             self.unsupported[name] = exc
             return None
 
-    def write(self, name, wanted):
+    def write(self, name: str, wanted: t.Any) -> None:
         getattr(self, f"write_{name}")(wanted)
 
-    def read_object_lock_enabled(self):
+    def read_object_lock_enabled(self) -> t.Any:
         return self._object_lock().get("ObjectLockEnabled") == "Enabled"
 
-    def _object_lock(self):
+    def _object_lock(self) -> t.Any:
         return self._read_once("read the object lock of", "get_object_lock_configuration").get("ObjectLockConfiguration", {})
 
-    def write_object_lock_enabled(self, wanted):
+    def write_object_lock_enabled(self, wanted: t.Any) -> None:
         self.call("change the object lock of", "put_object_lock_configuration", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
 
-    def read_object_lock_retention(self):
+    def read_object_lock_retention(self) -> t.Any:
         rule = self._object_lock().get("Rule", {}).get("DefaultRetention", {})
         return {name.lower(): value.lower() if name == "Mode" else value for name, value in rule.items()}
 
-    def write_object_lock_retention(self, wanted):
+    def write_object_lock_retention(self, wanted: t.Any) -> None:
         rule = {name.capitalize(): value.upper() if name == "mode" else value for name, value in wanted.items()}
         configuration = {"ObjectLockEnabled": "Enabled", **({"Rule": {"DefaultRetention": rule}} if rule else {})}
         self.call("change the retention of", "put_object_lock_configuration", ObjectLockConfiguration=configuration)
 
-    def read_versioning(self):
+    def read_versioning(self) -> t.Any:
         return self._read_once("read the versioning of", "get_bucket_versioning").get("Status") == "Enabled"
 
-    def write_versioning(self, wanted):
+    def write_versioning(self, wanted: t.Any) -> None:
         self.call("change the versioning of", "put_bucket_versioning", VersioningConfiguration={"Status": "Enabled" if wanted else "Suspended"})
 
-    def read_encryption(self):
+    def read_encryption(self) -> t.Any:
         found = self._read("read the encryption of", "get_bucket_encryption")
         rules = found.get("ServerSideEncryptionConfiguration", {}).get("Rules") or [{}]
         self._encryption_rule = rules[0]
         rule = rules[0].get("ApplyServerSideEncryptionByDefault", {})
         return {"algorithm": rule.get("SSEAlgorithm", "none"), "key_id": rule.get("KMSMasterKeyID")}
 
-    def write_encryption(self, wanted):
+    def write_encryption(self, wanted: t.Any) -> None:
         if wanted["algorithm"] == "none":
             self.call("remove the encryption of", "delete_bucket_encryption")
             return
@@ -491,35 +498,35 @@ class Bucket:
             ServerSideEncryptionConfiguration={"Rules": [{**self._encryption_rule, "ApplyServerSideEncryptionByDefault": rule}]},
         )
 
-    def read_policy(self):
+    def read_policy(self) -> t.Any:
         return _policy.canonical(self._read("read the policy of", "get_bucket_policy").get("Policy", ""))
 
-    def write_policy(self, wanted):
+    def write_policy(self, wanted: t.Any) -> None:
         if wanted:
             self.call("change the policy of", "put_bucket_policy", Policy=json.dumps(wanted))
         else:
             self.call("remove the policy of", "delete_bucket_policy")
 
-    def read_tags(self):
+    def read_tags(self) -> t.Any:
         found = self._read("read the tags of", "get_bucket_tagging")
         return {tag["Key"]: tag["Value"] for tag in found.get("TagSet", [])}
 
-    def write_tags(self, wanted):
+    def write_tags(self, wanted: t.Any) -> None:
         if wanted:
             self.call("change the tags of", "put_bucket_tagging", Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in wanted.items()]})
         else:
             self.call("remove the tags of", "delete_bucket_tagging")
 
-    def read_lifecycle_rules(self):
+    def read_lifecycle_rules(self) -> t.Any:
         return canonical_lifecycle(self._read("read the lifecycle rules of", "get_bucket_lifecycle_configuration").get("Rules", []))
 
-    def write_lifecycle_rules(self, wanted):
+    def write_lifecycle_rules(self, wanted: t.Any) -> None:
         if wanted:
             self.call("change the lifecycle rules of", "put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": wanted})
         else:
             self.call("remove the lifecycle rules of", "delete_bucket_lifecycle")
 
-    def read_notifications(self):
+    def read_notifications(self) -> t.Any:
         found = self._read("read the notifications of", "get_bucket_notification_configuration")
         self._event_bridge = {key: value for key, value in found.items() if key == "EventBridgeConfiguration"}
         return canonical_notifications(
@@ -532,7 +539,7 @@ class Bucket:
             for item in found.get(kind, [])
         )
 
-    def write_notifications(self, wanted):
+    def write_notifications(self, wanted: t.Any) -> None:
         configuration = dict(self._event_bridge)
         for item in wanted:
             kind, arn = _NOTIFICATION_KINDS[_service_of(item["arn"])]
@@ -542,11 +549,11 @@ class Bucket:
         self.call("change the notifications of", "put_bucket_notification_configuration", NotificationConfiguration=configuration)
 
     @property
-    def admin(self):
+    def admin(self) -> t.Any:
         self._admin = self._admin or self._make_admin()
         return self._admin
 
-    def read_quota(self):
+    def read_quota(self) -> t.Any:
         admin = self.admin
         try:
             return admin.quota(self.name)
@@ -554,14 +561,14 @@ class Bucket:
             # Without a code of its own, it is no answer of the admin API.
             raise S3Error(str(exc), "NotImplemented" if (exc.code or "").startswith("HTTP") else exc.code) from exc
 
-    def write_quota(self, wanted):
+    def write_quota(self, wanted: t.Any) -> None:
         admin = self.admin
         try:
             admin.set_quota(self.name, wanted)
         except admin.Error as exc:
             raise S3Error(str(exc), exc.code) from exc
 
-    def check(self, options):
+    def check(self, options: dict[str, t.Any]) -> None:
         """Refuse what no server takes, before anything is asked or changed."""
         if options.get("object_lock_enabled") and options.get("versioning") is False:
             raise S3Error("A bucket with object_lock_enabled has versioning, which cannot be switched off")
@@ -582,7 +589,7 @@ class Bucket:
             if report.has_errors():
                 raise S3Error(f"S3 does not know such lifecycle_rules: {' '.join(report.generate_report().split())}")
 
-    def wanted(self, options, current):
+    def wanted(self, options: dict[str, t.Any], current: t.Any) -> t.Any:
         """What the options ask for, in the form in which it is read."""
         wanted = {key: options[key] for key in self.ASPECTS if options.get(key) is not None}
         if "policy" in wanted:
@@ -611,7 +618,7 @@ class Bucket:
             wanted["quota"] = parse_size(wanted["quota"])
         return wanted
 
-    def check_change(self, name, wanted, after):
+    def check_change(self, name: str, wanted: t.Any, after: t.Any) -> None:
         """Refuse a change that the server would refuse, so that check mode knows it too."""
         if name in self.unsupported:
             raise self.unsupported[name]
@@ -645,7 +652,7 @@ _NEW = {
 }
 
 
-def ensure_present(bucket, options, check_mode=False):
+def ensure_present(bucket: Bucket, options: dict[str, t.Any], check_mode: bool = False) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Bring the bucket to what the options ask for; returns it as it was and as it is, as far as the options name it."""
     region = options.get("region")
     names = [name for name in Bucket.ASPECTS if options.get(name) is not None]
@@ -676,7 +683,7 @@ def ensure_present(bucket, options, check_mode=False):
     return before, {"name": bucket.name, **after}
 
 
-def ensure_absent(bucket, force=False, check_mode=False):
+def ensure_absent(bucket: Bucket, force: bool = False, check_mode: bool = False) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     if not bucket.exists():
         return {}, {}
     if not force and not bucket.is_empty():
@@ -688,14 +695,14 @@ def ensure_absent(bucket, force=False, check_mode=False):
     return {"name": bucket.name}, {}
 
 
-def describe(bucket, gather):
+def describe(bucket: Bucket, gather: t.Iterable[str]) -> dict[str, t.Any]:
     """The bucket with the aspects asked for, None for one that the server does not have; {} where there is no such bucket."""
     if not bucket.exists():
         return {}
     return {"name": bucket.name, "region": bucket.region or bucket.client.meta.region_name, **{name: bucket.read(name) for name in gather}}
 
 
-def parse_time(text):
+def parse_time(text: str) -> datetime.datetime:
     """A point in time, from a text of ISO 8601; one without a zone is UTC."""
     try:
         # Before Python 3.11, Z is no zone.
@@ -705,7 +712,7 @@ def parse_time(text):
     return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
 
 
-def undelete(bucket, prefix="", deleted_since=None, check_mode=False):
+def undelete(bucket: Bucket, prefix: str = "", deleted_since: str | None = None, check_mode: bool = False) -> list[str]:
     """Bring back the objects below *prefix* that were deleted, since a time or ever; returns their names.
 
     A deleted object is one whose newest version is a mark that says so. Without its marks it is what it was.
