@@ -11,6 +11,8 @@ name: failure_text
 author: mlops.mlflow contributors (@mlops-mlflow)
 version_added: 1.0.0
 short_description: What a failed task says
+description:
+  - The result of a loop has a message of its own, which says nothing. What counts is the first of its items that failed.
 options:
   _input:
     description: The result of the task, with or without a loop.

@@ -11,6 +11,8 @@ name: mlflow_requirements
 author: mlops.mlflow contributors (@mlops-mlflow)
 version_added: 1.0.0
 short_description: The packages of an MLflow server without a lock
+description:
+  - What a resolver is to find versions for.
 positional: _input, addons
 options:
   _input:

@@ -11,6 +11,8 @@ name: mlflow_taken_names
 author: mlops.mlflow contributors (@mlops-mlflow)
 version_added: 1.0.0
 short_description: Environment variables of MLflow that the role mlflow_server sets from a variable of its own
+description:
+  - The same in two places would hide which of them counts.
 positional: _input, s3
 options:
   _input:

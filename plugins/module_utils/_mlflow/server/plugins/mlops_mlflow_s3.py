@@ -160,12 +160,12 @@ class Upload:
     def __init__(self, repository, artifact_file_name, artifact_path):
         bucket, root = repository.parse_s3_compliant_uri(repository.artifact_uri)
         name = posixpath.basename(artifact_file_name)
-        self._client = repository._get_s3_client()
+        self._client = repository._get_s3_client
         # In the form of boto3's method, with a client of ours in the place of boto3's.
         self._begin = lambda client: repository._upload_file(client, name, bucket, posixpath.join(root, artifact_path or "", name))
 
     def send(self, stream):
-        self._begin(Client(self._client, stream))
+        self._begin(Client(self._client(), stream))
 
     async def pass_on(self, chunks):
         body = Body(chunks)
@@ -184,7 +184,7 @@ class Upload:
         def run(function, *arguments):
             return asyncio.get_running_loop().run_in_executor(THREADS, function, *arguments)
 
-        upload = Multipart(self._client)
+        upload = Multipart(self._client())
         await run(self._begin, upload)
         under_way, sent = collections.deque(), []
         try:
