@@ -84,21 +84,12 @@ class Container:
 
     def start(self) -> None:
         """Make and start it, unless it runs already, and wait for systemd."""
-        make_network()
-        if not self.exists():
-            # SYS_PTRACE: to read the memory of other users' processes.
-            docker(
-                *("run", "--detach", "--name", self.name, "--hostname", self.name, "--network", PREFIX),
-                *("--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
-                *("--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs", "/run", "--tmpfs", "/run/lock"),
-                *("--volume", f"/etc/ssl/certs/ca-certificates.crt:{HOST_CA}:ro", "--volume", f"{CACHE}/uv:/var/cache/uv"),
-                *("--volume", f"{CACHE}/pip:/root/.cache/pip", "--volume", f"{S3_SERVER}:/bench-s3-server:ro"),
-                *("--volume", f"{BENCH}:/bench:ro", "--volume", f"{LOCKS}:/locks:ro", "--volume", f"{ROOT}/plugins:{COLLECTION}/plugins:ro"),
-                IMAGE,
-            )
-        elif docker("container", "inspect", "--format", "{{.State.Running}}", self.name) != "true":
-            docker("start", self.name)
-        self.wait("systemctl is-system-running | grep -qE 'running|degraded'", "systemd")
+        # SYS_PTRACE: to read the memory of other users' processes.
+        run(
+            *(ROOT / "scripts/machine.sh", self.name, IMAGE, PREFIX, "--cap-add", "SYS_PTRACE"),
+            *("--volume", f"{CACHE}/pip:/root/.cache/pip", "--volume", f"{S3_SERVER}:/bench-s3-server:ro"),
+            *("--volume", f"{BENCH}:/bench:ro", "--volume", f"{LOCKS}:/locks:ro", "--volume", f"{ROOT}/plugins:{COLLECTION}/plugins:ro"),
+        )
 
     def wait(self, test: str, what: str, env: dict[str, str] | None = None) -> None:
         """Until a shell command succeeds in the container."""

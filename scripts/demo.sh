@@ -9,24 +9,10 @@ HTTP_PORT=${DEMO_HTTP_PORT:-8080}
 DISTRO=${DEMO_DISTRO:-debian12}
 
 start_container() {
-  if [ "$(docker container inspect --format '{{ .State.Running }}' "$DEMO_NAME" 2>/dev/null)" = true ]; then return; fi
-  if docker container inspect "$DEMO_NAME" >/dev/null 2>&1; then
-    docker start "$DEMO_NAME" >/dev/null
-  else
-    # systemd as in any machine; the ports are open on loopback only.
-    docker run --detach --name "$DEMO_NAME" --hostname "$DEMO_NAME" \
-      --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
-      --cgroupns host --volume /sys/fs/cgroup:/sys/fs/cgroup:rw --tmpfs /run --tmpfs /run/lock --tmpfs /tmp \
-      --volume /etc/ssl/certs/ca-certificates.crt:/usr/local/share/host-ca.crt:ro --volume "$CACHE/uv:/var/cache/uv" \
-      --publish "127.0.0.1:$PORT:$PORT" --publish "127.0.0.1:$HTTP_PORT:$HTTP_PORT" \
-      "$IMAGE_PREFIX:$DISTRO" >/dev/null || {
-      docker rm --force "$DEMO_NAME" >/dev/null 2>&1
-      die "the container could not start; is port $PORT or $HTTP_PORT taken? Set DEMO_PORT and DEMO_HTTP_PORT"
-    }
-  fi
-  # systemd answers a moment after the container has started; a unit that fails in a container does not matter here.
-  timeout 60 sh -c "until docker exec $DEMO_NAME systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; do sleep 0.5; done" ||
-    die "systemd did not start in the container; see: docker logs $DEMO_NAME"
+  # The ports are open on loopback only.
+  "$ROOT/scripts/machine.sh" "$DEMO_NAME" "$IMAGE_PREFIX:$DISTRO" bridge --tmpfs /tmp \
+    --publish "127.0.0.1:$PORT:$PORT" --publish "127.0.0.1:$HTTP_PORT:$HTTP_PORT" ||
+    die "is port $PORT or $HTTP_PORT taken? Set DEMO_PORT and DEMO_HTTP_PORT"
 }
 
 write_inventory() {
