@@ -63,7 +63,7 @@ OTHER_SCHEMA = re.compile(
 class Migrations:
     """The revision graph of one MLflow, read from its files: importing MLflow takes seconds."""
 
-    def __init__(self, folder, component):
+    def __init__(self, folder: str, component: str) -> None:
         """folder is that of the Python package mlflow."""
         self.parents = {}
         self.titles = {}
@@ -83,11 +83,11 @@ class Migrations:
         self.head = heads.pop()
 
     @staticmethod
-    def _parents(text):
+    def _parents(text: str) -> list[str]:
         down = re.search(r"^down_revision\s*(?::[^=]+)?=\s*([^\n#]*)", text, re.MULTILINE)
         return re.findall(r"""["'](\w+)["']""", down[1]) if down else []
 
-    def pending(self, revision):
+    def pending(self, revision: str | None) -> list[dict[str, str]]:
         """What lies between a revision (None: nothing yet) and the head, in the order in which it would run."""
         done = set()
         queue = [revision] if revision else []
@@ -98,7 +98,7 @@ class Migrations:
                 queue += self.parents[known]
         order = []
 
-        def visit(name):
+        def visit(name: str) -> None:
             if name in done:
                 return
             done.add(name)
@@ -110,7 +110,7 @@ class Migrations:
         return order
 
 
-def state_of(found, migrations):
+def state_of(found: dict[str, t.Any], migrations: Migrations) -> tuple[str, str | None]:
     """(state, revision) of a database, from what the agent found in it."""
     revisions = found["revisions"]
     if not revisions:
@@ -128,7 +128,7 @@ def state_of(found, migrations):
 class Database:
     """One MLflow database, seen with the MLflow of one Python."""
 
-    def __init__(self, run_command, uri, python, component="tracking", timeout=None):
+    def __init__(self, run_command: t.Callable[..., t.Any], uri: str, python: str, component: str = "tracking", timeout: int | None = None) -> None:
         """run_command is AnsibleModule's; timeout is in seconds and for all that follows together, 0 or None is no limit."""
         self.run_command = run_command
         self.uri = Uri(uri)
@@ -142,7 +142,7 @@ class Database:
             self.mlflow_version = re.findall(r"""^VERSION\b[^=]*=\s*["']([^"']+)""", stream.read(), re.MULTILINE)[0]
 
     @classmethod
-    def from_options(cls, run_command, options):
+    def from_options(cls, run_command: t.Callable[..., t.Any], options: dict[str, t.Any]) -> t.Any:
         """From the options that argument_spec describes."""
         uri = options["backend_store_uri"]
         if uri is None:
@@ -150,7 +150,7 @@ class Database:
         python = options["python"] or os.path.join(options["virtualenv"], "bin", "python")
         return cls(run_command, uri, python, options["component"], options["timeout"])
 
-    def _find_mlflow(self):
+    def _find_mlflow(self) -> str:
         if not os.path.exists(self.python):
             raise MlflowDbError(f"There is no Python in {self.python}: install MLflow first, or correct virtualenv or python")
         status, output, errors = self.run_command([self.python, "-I", "-c", FIND_MLFLOW], cwd="/")
@@ -160,7 +160,7 @@ class Database:
             raise MlflowDbError(f"There is no MLflow in the Python {self.python}")
         return output.strip()
 
-    def info(self, upgrade=False, backup_dir=None, rehearsal=False, keys=None):
+    def info(self, upgrade: bool = False, backup_dir: str | None = None, rehearsal: t.Any = False, keys: dict[str, str] | None = None) -> dict[str, t.Any]:
         """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir and a rehearsal if these are given.
 
         keys, named as in the environment of a server, are tried on the secrets that are stored.
@@ -181,7 +181,7 @@ class Database:
                 raise MlflowDbError(self._explain(found["objection"]))
         return info
 
-    def _refuse_unknown(self, info, found):
+    def _refuse_unknown(self, info: dict[str, t.Any], found: dict[str, t.Any]) -> None:
         """Nothing may be done to a database that this MLflow does not understand."""
         if info["state"] == "ahead":
             raise MlflowDbError(
@@ -204,13 +204,13 @@ class Database:
                 f"The database {self.uri.place} holds {what} and is not an MLflow {self.component} database. Use an empty database, one for each component"
             )
 
-    def backup_file(self, folder, info):
+    def backup_file(self, folder: str, info: dict[str, t.Any]) -> str:
         """A name that says which database, in which state, and when."""
         name = re.sub(r"[^\w.-]", "_", os.path.basename(self.uri.database))
         when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         return os.path.join(folder, f"{name}-{info['current_revision']}-{when}{_mlflow_db_backup.SUFFIXES[self.uri.kind]}")
 
-    def upgrade(self, info, lock_timeout, wait_timeout, backup_file=None):
+    def upgrade(self, info: dict[str, t.Any], lock_timeout: int, wait_timeout: int, backup_file: str | None = None) -> t.Any:
         """Bring the schema to head; returns whether its revision moved. Whatever goes wrong, the error says what the database is like now."""
         try:
             done = self._ask("upgrade", head=self.migrations.head, lock_timeout=lock_timeout, wait_timeout=wait_timeout, backup_file=backup_file)
@@ -220,7 +220,7 @@ class Database:
             raise MlflowDbError(f"{exc}. {self._aftermath(info, backup_file) if exc.began else 'This upgrade has changed nothing'}") from exc
         return done["before"] != done["after"]
 
-    def _aftermath(self, info, backup_file):
+    def _aftermath(self, info: dict[str, t.Any], backup_file: str | None) -> str:
         self.timeout, self.deadline = None, time.monotonic() + 30
         while True:
             try:
@@ -245,7 +245,7 @@ class Database:
             text += f". The backup from before is {backup_file}"
         return text
 
-    def rehearse(self, lock_timeout, wait_timeout):
+    def rehearse(self, lock_timeout: int, wait_timeout: int) -> t.Any:
         """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took."""
         copy = f"{self.uri.database[:40] if self.uri.kind == 'postgresql' else self.uri.database}_rehearsal_{secrets.token_hex(4)}"
         try:
@@ -263,7 +263,7 @@ class Database:
                 left = f". The copy {copy} may be left: {problem}"
             raise MlflowDbError(f"The rehearsal failed, the database itself has not been touched: {exc}{left}") from exc
 
-    def _ask(self, action, **request):
+    def _ask(self, action: str, **request: t.Any) -> t.Any:
         request.update(action=action, uri=self.uri.text, component=self.component)
         request["programs"] = [(program.__name__, t.cast("InspectLoader", program.__loader__).get_source(program.__name__)) for program in PROGRAMS]
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
@@ -289,7 +289,7 @@ class Database:
             raise MlflowDbError(self._explain(answer["error"]), began=answer["error"]["began"])
         return answer["result"]
 
-    def _explain(self, error):
+    def _explain(self, error: dict[str, t.Any]) -> str:
         text = " ".join(self.uri.scrub(error["text"]).split())
         kind, cause = error["kind"], error["cause"]
         login = self.uri.user or "the default user"
@@ -328,10 +328,10 @@ class Database:
         return f"The database {self.uri.place} answered with an error: {cause}: {text}"
 
 
-def revision_diff(info, upgraded):
+def revision_diff(info: dict[str, t.Any], upgraded: bool) -> dict[str, t.Any]:
     """What a user wants to see in a diff: where the schema is, and what is missing."""
 
-    def describe(revision, pending):
+    def describe(revision: str | None, pending: list[dict[str, str]]) -> str:
         lines = [f"revision: {revision or 'none'}"] + [f"pending: {entry['revision']} {entry['title']}" for entry in pending]
         return "".join(f"{line}\n" for line in lines)
 
@@ -354,7 +354,7 @@ CONNECTION = {
 }
 
 
-def module_arguments(**options):
+def module_arguments(**options: t.Any) -> dict[str, t.Any]:
     """The arguments of AnsibleModule that all modules about a database share."""
     return {
         "argument_spec": {

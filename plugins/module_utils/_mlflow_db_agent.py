@@ -20,6 +20,7 @@ import os
 import sys
 import threading
 import time
+import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import MARKER_TABLES, VERSION_TABLES, bring_to_head
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import stored_secrets
@@ -102,7 +103,7 @@ class NoRehearsal(Exception):
     """There can be no copy of the database."""
 
 
-def create_for_owner(path):
+def create_for_owner(path: str) -> None:
     """A new SQLite file belongs to whom its folder belongs, not to root who runs this. SQLite cares for its journals itself."""
     if os.path.exists(path):
         return
@@ -113,11 +114,11 @@ def create_for_owner(path):
     os.close(handle)
 
 
-def read_tables(connection):
+def read_tables(connection: Connection) -> set[str]:
     return {row[0] for row in connection.rows(TABLES[connection.kind])}
 
 
-def read_revisions(connection, component):
+def read_revisions(connection: Connection, component: str) -> dict[str, t.Any]:
     """The revisions, how many tables there are, and whether MLflow's are among them."""
     tables = read_tables(connection)
     revisions = []
@@ -129,28 +130,28 @@ def read_revisions(connection, component):
     return {"revisions": revisions, "tables": len(content), "mlflow": MARKER_TABLES[component] <= tables}
 
 
-def check_schema(connection):
+def check_schema(connection: Connection) -> None:
     """Without a schema a database would look empty."""
     if connection.kind == "postgresql" and connection.value("SELECT current_schema()") is None:
         path, user = connection.value("SHOW search_path"), connection.value("SELECT current_user")
         raise NoSchema(f"no schema of the search_path {path} exists, or {user} may not use it")
 
 
-def check_right(connection):
+def check_right(connection: Connection) -> None:
     statement = MAY_NOT_CHANGE.get(connection.kind)
     problem = statement and connection.value(statement)
     if problem:
         raise NoRight(problem)
 
 
-def check_rehearsal(connection):
+def check_rehearsal(connection: Connection) -> None:
     if connection.kind not in ("postgresql", "sqlite"):
         raise NoRehearsal(f"it needs PostgreSQL or SQLite, not {connection.kind}")
     if connection.kind == "postgresql" and not connection.value("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"):
         raise NoRehearsal(f"to make a copy, {connection.value('SELECT current_user')} needs the right CREATEDB (ALTER ROLE ... CREATEDB)")
 
 
-def inspect(request):
+def inspect(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """What is there. With upgrade=true also why an upgrade cannot be, before anything is changed."""
     uri = Uri(request["uri"])
     if uri.kind == "sqlite" and not os.path.exists(uri.database):
@@ -181,7 +182,7 @@ def inspect(request):
         return found
 
 
-def poll(attempt, wait, reason):
+def poll(attempt: t.Callable[[], t.Any], wait: float, reason: t.Callable[[], str]) -> t.Any:
     deadline = time.monotonic() + wait
     while not attempt():
         if time.monotonic() >= deadline:
@@ -189,16 +190,16 @@ def poll(attempt, wait, reason):
         time.sleep(min(1, wait))
 
 
-def reason_lock():
+def reason_lock() -> str:
     return "another upgrade of this database is running"
 
 
 @contextlib.contextmanager
-def folder_lock(path, wait):
+def folder_lock(path: str, wait: float) -> t.Iterator[None]:
     """For SQLite, whose users are all on one machine: a lock on the file's folder."""
     folder = os.open(os.path.dirname(path), os.O_RDONLY)
 
-    def try_flock():
+    def try_flock() -> bool:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -213,7 +214,7 @@ def folder_lock(path, wait):
 
 
 @contextlib.contextmanager
-def upgrade_lock(request):
+def upgrade_lock(request: dict[str, t.Any]) -> t.Any:
     """Held until the end, by the database server, which all hosts ask."""
     uri = Uri(request["uri"])
     if uri.kind == "sqlite":
@@ -226,7 +227,7 @@ def upgrade_lock(request):
         yield
 
 
-def sessions_in(uri, connection):
+def sessions_in(uri: Uri, connection: Connection) -> list[dict[str, t.Any]]:
     """Who else uses a database: sessions of its server, or the processes that have the SQLite file open."""
     if uri.kind == "sqlite":
         pids = set()
@@ -245,20 +246,20 @@ def sessions_in(uri, connection):
 class BlockerWatch(threading.Thread):
     """Remembers who stood in the way last: after a lock timeout nobody can tell any more."""
 
-    def __init__(self, uri):
+    def __init__(self, uri: str) -> None:
         super().__init__(daemon=True)
         self.uri = uri
-        self.last = []
+        self.last: list[dict[str, t.Any]] = []
         self.ended = threading.Event()
 
-    def run(self):
+    def run(self) -> None:
         with contextlib.suppress(Exception), Connection(self.uri) as connection:
             while not self.ended.wait(0.3):
                 self.last = [dict(zip(SESSION_COLUMNS, row)) for row in connection.rows(BLOCKERS)] or self.last
 
 
 @contextlib.contextmanager
-def blockers_named(text):
+def blockers_named(text: str) -> t.Iterator[None]:
     """Give an error that a lock caused the sessions that caused it."""
     uri = Uri(text)
     watch = BlockerWatch(text)
@@ -276,7 +277,7 @@ def blockers_named(text):
         watch.ended.set()
 
 
-def migrate(request, empty, database=None):
+def migrate(request: dict[str, t.Any], empty: bool, database: str | None = None) -> None:
     """With MLflow's own functions. database is the one of the URI if not given."""
     import sqlalchemy
 
@@ -285,7 +286,7 @@ def migrate(request, empty, database=None):
 
     # For every engine of this process: MLflow makes its own ones from the URI.
     @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
-    def limit_session(connection, record):
+    def limit_session(connection: t.Any, record: t.Any) -> None:
         cursor = connection.cursor()
         for statement in session_statements(url.get_backend_name(), request["lock_timeout"]):
             cursor.execute(statement)
@@ -296,7 +297,7 @@ def migrate(request, empty, database=None):
     bring_to_head(request["component"], engine, empty)
 
 
-def upgrade(request):
+def upgrade(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """Migrate to head, after a backup if there is something to lose. backup_file says where it would go."""
     with upgrade_lock(request):
         with Connection(request["uri"]) as connection:
@@ -312,7 +313,7 @@ def upgrade(request):
             return {"before": found["revisions"], "after": read_revisions(connection, request["component"])["revisions"]}
 
 
-def rehearse(request):
+def rehearse(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """Migrate a copy; returns how long copy and migration took. The copy is gone afterwards."""
     start = time.monotonic()
     try:
@@ -327,7 +328,7 @@ def rehearse(request):
     return {"after": after, "copy_seconds": round(copied - start, 1), "upgrade_seconds": round(migrated - copied, 1)}
 
 
-def copy_database(text, name, wait):
+def copy_database(text: str, name: str, wait: float) -> None:
     uri = Uri(text)
     if uri.kind == "sqlite":
         create_for_owner(name)
@@ -337,7 +338,7 @@ def copy_database(text, name, wait):
     # A template must have no session, not even ours.
     with Connection(text, "postgres") as connection:
 
-        def try_copy():
+        def try_copy() -> bool:
             try:
                 connection.rows(f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(uri.database)}")
             except Exception as exc:
@@ -346,18 +347,18 @@ def copy_database(text, name, wait):
                 return False
             return True
 
-        def reason():
+        def reason() -> str:
             who = "; ".join(describe_session(session) for session in sessions_in(uri, connection))
             return f"a copy can be made only while nobody uses the database, stop its servers. It is used by {who or 'nobody any more'}"
 
         poll(try_copy, wait, reason)
 
 
-def quoted(name):
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def drop(request):
+def drop(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """Also what a rehearsal that was killed could not do any more."""
     if Uri(request["uri"]).kind == "sqlite":
         for suffix in ("", "-journal", "-wal", "-shm"):
@@ -369,25 +370,26 @@ def drop(request):
     return {}
 
 
-def describe_session(session):
+def describe_session(session: dict[str, t.Any]) -> str:
     detail = ", ".join(str(session[key]) for key in ("application", "state", "since") if session.get(key))
     return f"process {session['pid']}" + (f" of user {session['user']}" if session.get("user") else "") + (f" ({detail})" if detail else "")
 
 
-def describe(exc):
+def describe(exc: Exception) -> dict[str, t.Any]:
     cause = getattr(exc, "orig", None) or exc
+    sessions = getattr(exc, "sessions", None)
     return {
         "kind": type(exc).__name__,
         "cause": type(cause).__name__,
         "text": str(cause),
-        "sessions": None if getattr(exc, "sessions", None) is None else [describe_session(session) for session in exc.sessions],
+        "sessions": None if sessions is None else [describe_session(session) for session in sessions],
     }
 
 
 ACTIONS = {"inspect": inspect, "upgrade": upgrade, "rehearse": rehearse, "drop": drop}
 
 
-def run(request):
+def run(request: dict[str, t.Any]) -> t.Any:
     answer = os.fdopen(os.dup(1), "w")
     # Whatever MLflow prints goes to standard error: the answer has a channel of its own.
     os.dup2(2, 1)

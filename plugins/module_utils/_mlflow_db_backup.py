@@ -14,8 +14,9 @@ import glob
 import os
 import re
 import shutil
+import typing as t
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import parameters
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection, parameters
 
 SUFFIXES = {"postgresql": ".dump", "mysql": ".sql", "sqlite": ".db"}
 
@@ -34,7 +35,7 @@ class BackupError(Exception):
     """There can be no backup, or the one that was made is no good."""
 
 
-def check_backup(connection, folder):
+def check_backup(connection: Connection, folder: str) -> None:
     """Raise BackupError unless the folder can take a backup of this database and the tool for it is there."""
     kind = connection.kind
     if kind not in SUFFIXES:
@@ -56,7 +57,7 @@ def check_backup(connection, folder):
         raise BackupError(f"the backup may need {needed // 2**20 + 1} MiB, and {folder} has {free // 2**20} MiB left")
 
 
-def make_backup(connection, path, lock_timeout):
+def make_backup(connection: Connection, path: str, lock_timeout: int) -> None:
     """Write the backup, read it again, and only then give it its name. lock_timeout: seconds that pg_dump waits for a locked table."""
     check_backup(connection, os.path.dirname(path))
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -77,10 +78,10 @@ def make_backup(connection, path, lock_timeout):
             os.unlink(part)
 
 
-def run(*argv, handles=(), **environment):
+def run(*argv: str, handles: t.Collection[int] = (), **environment: str) -> None:
     """A command of the machine, while this process holds the upgrade lock. It gets the handles. Raises BackupError with what it says."""
 
-    async def call():
+    async def call() -> tuple[bytes, int | None]:
         process = await asyncio.create_subprocess_exec(
             *argv,
             env={**os.environ, **environment},
@@ -97,7 +98,7 @@ def run(*argv, handles=(), **environment):
 
 
 @contextlib.contextmanager
-def secret_file(lines):
+def secret_file(lines: t.Iterable[str]) -> t.Any:
     """A file that is in memory alone and that only a child can find: arguments are for all to see, and a killed process leaves files behind."""
     handle = os.memfd_create("mlflow-db")
     try:
@@ -108,7 +109,7 @@ def secret_file(lines):
         os.close(handle)
 
 
-def postgresql_tool(name, server):
+def postgresql_tool(name: str, server: str) -> t.Any:
     """The oldest that is new enough: a newer pg_dump writes what the server's own pg_restore may not read."""
     found = {}
     for path in glob.glob(f"/usr/lib/postgresql/*/bin/{name}") + glob.glob(f"/usr/pgsql-*/bin/{name}"):
@@ -123,7 +124,7 @@ def postgresql_tool(name, server):
     return tool
 
 
-def dump_postgresql(connection, path, lock_timeout):
+def dump_postgresql(connection: Connection, path: str, lock_timeout: int) -> None:
     options = parameters(connection.uri)
     password = options.pop("password", None)
     others = ['"' + row[0].replace('"', '""') + '"' for row in connection.rows(OTHER_SCHEMAS)]
@@ -145,27 +146,27 @@ def dump_postgresql(connection, path, lock_timeout):
     run(postgresql_tool("pg_restore", connection.server_version), "--file=/dev/null", path)
 
 
-def mysql_tool():
+def mysql_tool() -> t.Any:
     for name in ("mariadb-dump", "mysqldump"):
         if shutil.which(name):
             return shutil.which(name)
     raise BackupError("neither mariadb-dump nor mysqldump is installed: install the client of the server (Debian: mariadb-client)")
 
 
-def mysql_options(options):
+def mysql_options(options: dict[str, t.Any]) -> t.Any:
     """The connection as lines of an option file."""
     names = {"host": "host", "port": "port", "user": "user", "password": "password", "unix_socket": "socket"}
     values = {names[key]: value for key, value in options.items() if key in names}
     ssl = options.get("ssl") or {}
     values.update({f"ssl-{key}": ssl[key] for key in ("ca", "cert", "key") if key in ssl})
 
-    def quoted(value):
+    def quoted(value: str) -> str:
         return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
     return ["[client]"] + [f"{key}={quoted(value)}" for key, value in values.items()]
 
 
-def dump_mysql(connection, path):
+def dump_mysql(connection: Connection, path: str) -> None:
     with secret_file(mysql_options(parameters(connection.uri))) as handle:
         run(
             mysql_tool(),
@@ -185,7 +186,7 @@ def dump_mysql(connection, path):
             raise BackupError("the dump ends before its end")
 
 
-def copy_sqlite(database, path):
+def copy_sqlite(database: str, path: str) -> None:
     import sqlite3
 
     with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(path)) as target:
