@@ -25,6 +25,22 @@ folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), pathlib.Path(ensurepip.__f
 print([wheel / "pip" for folder in folders if folder for wheel in pathlib.Path(folder).glob("pip-*.whl")][0])
 """
 
+# Imports modules, so that Python writes the bytecode of all that comes along; one that is not there, or has something against it, is left out.
+# Two processes share the work: the second begins at the other end.
+COMPILE = """
+import compileall, importlib, os, sys
+child = os.fork()
+for name in sys.argv[1:] if child else reversed(sys.argv[1:]):
+    try:
+        module = importlib.import_module(name.removesuffix(".*"))
+    except (Exception, SystemExit):
+        continue
+    for folder in getattr(module, "__path__", []) if name.endswith(".*") else []:
+        compileall.compile_dir(folder, quiet=2)
+if child:
+    os.waitpid(child, 0)
+"""
+
 
 class UvError(Exception):
     """A command failed; the text says which one and why."""
@@ -68,6 +84,7 @@ class UvVenv:
         find_links=None,
         offline=False,
         cache_dir=None,
+        compile_only=None,
     ):
         self.run_command = run_command
         self.path = path
@@ -78,6 +95,7 @@ class UvVenv:
         self.find_links = find_links
         self.offline = offline
         self.cache_dir = cache_dir
+        self.compile_only = compile_only
         self.env = _environment(ca_file, cache_dir, index_url)
         self.logins = [re.sub("^.*//|@.*$", "", address) for address in (index_url, find_links) if address and "@" in address]
 
@@ -126,7 +144,9 @@ class UvVenv:
             self._run("install uv", [python, pip, "install", "--quiet", "--require-hashes", "-r", lock.name, *self._sources()])
 
     def _sync_argv(self, *extra):
-        argv = [self.uv, "pip", "sync", "--python", self.venv_python, "--link-mode", "copy", "--compile-bytecode", "--allow-empty-requirements"]
+        argv = [self.uv, "pip", "sync", "--python", self.venv_python, "--link-mode", "copy", "--allow-empty-requirements"]
+        if self.compile_only is None:
+            argv.append("--compile-bytecode")
         if self.require_hashes:
             argv.append("--require-hashes")
         if self.offline:
@@ -159,6 +179,9 @@ class UvVenv:
 
     def sync(self):
         self._run("install the requirements", self._sync_argv())
+        if self.compile_only:
+            # Isolated: neither the folder that this runs in nor a variable of somebody adds to what is imported.
+            self._run("compile what is asked for", [self.venv_python, "-I", "-W", "ignore", "-c", COMPILE, *self.compile_only])
 
     def remove(self):
         """Remove the environment's folder."""

@@ -61,6 +61,14 @@ options:
   cache_dir:
     description: Folder of the download cache of C(uv).
     type: path
+  compile_only:
+    description:
+      - Modules whose bytecode is written, with that of all that they import, after packages were installed. The environment's Python imports them as the
+        user of the task. V(.*) behind a package stands for everything in it, which is not imported.
+      - A module that is not there, or cannot be imported, is left out, so that one list may serve several requirements.
+      - Without it, all that was installed is compiled. For a program that uses a part of large packages, that takes most of the time.
+    type: list
+    elements: str
 requirements:
   - Python 3.9 or newer with its C(venv) package (C(python3-venv) on Debian)
 """
@@ -72,6 +80,7 @@ EXAMPLES = r"""
     uv_dir: /opt/mlflow/uv
     requirements:
       - /opt/mlflow/locks/3.17.2.txt
+    compile_only: [mlflow.server, "mlflow.store.*"]
 """
 
 RETURN = r"""
@@ -123,6 +132,7 @@ def main() -> t.NoReturn:
             "find_links": {"type": "str"},
             "offline": {"type": "bool", "default": False},
             "cache_dir": {"type": "path"},
+            "compile_only": {"type": "list", "elements": "str"},
         },
         required_if=[("state", "present", ["uv_dir"])],
         supports_check_mode=True,

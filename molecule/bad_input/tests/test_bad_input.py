@@ -175,6 +175,9 @@ CASES = [
     ("firewall", "port beyond the last", {"firewall_rules": [{"port": 65536, "sources": []}]}, r"port 65536 is not from 1 to 65535"),
     ("firewall", "name of several words", {"firewall_name": "my table"}, r"firewall_name \(my table\) must begin"),
     ("nginx_tls", "no upstream", {"nginx_tls_upstreams": []}, r"nginx_tls_upstreams"),
+    ("nginx_tls", "realm with a backslash", {"nginx_tls_auth_realm": "a\\b"}, r"nginx_tls_auth_realm must hold no double quote, backslash"),
+    ("nginx_tls", "header with a backslash", {"nginx_tls_response_headers": {"X-A": "a\\b"}}, r"as a.b does"),
+    ("nginx_tls", "two sources in one", {"nginx_tls_script_sources": ["'self' https://x.example"]}, r"not 'self' https://x.example"),
 ]
 
 

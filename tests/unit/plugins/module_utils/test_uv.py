@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._uv import UV_VERSION, UvError, UvVenv
 
@@ -103,3 +107,40 @@ def test_uv_is_installed_by_the_pip_that_its_python_brings(tmp_path):
 def test_a_python_without_its_venv_package_is_told_so(tmp_path):
     with pytest.raises(UvError, match="venv package"):
         make(Recorder((0, "", ""), (1, "", "ModuleNotFoundError: No module named 'ensurepip'")), tmp_path).install_uv()
+
+
+def run_for_real(argv, environ_update):
+    """uv has nothing to do here; Python compiles."""
+    if argv[0].endswith("/uv"):
+        return 0, "", ""
+    done = subprocess.run(argv, env={**os.environ, **environ_update}, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_only_what_is_asked_for_is_compiled(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    packages = next((tmp_path / "venv").glob("lib/python*/site-packages"))
+    sources = {
+        "server/__init__.py": "import needed",
+        "server/lazy.py": "raise SystemExit",
+        "needed.py": "",
+        "whole/__init__.py": "",
+        "whole/lazy.py": "raise SystemExit",
+        "broken.py": "1 / 0",
+        "other.py": "",
+    }
+    for name, source in sources.items():
+        (packages / name).parent.mkdir(exist_ok=True)
+        (packages / name).write_text(source)
+    venv = make(run_for_real, tmp_path, compile_only=["broken", "server", "missing", "missing.*", "whole.*"])
+    venv.sync()
+    compiled = {str(path.relative_to(packages)).replace("__pycache__/", "").split(".")[0] for path in packages.rglob("*.pyc")}
+    assert compiled == {"server/__init__", "needed", "whole/__init__", "whole/lazy", "broken"}
+
+
+@pytest.mark.parametrize(("asked", "by_uv"), [(None, True), ([], False), (["server"], False)])
+def test_uv_compiles_where_nobody_says_what(tmp_path, asked, by_uv):
+    run = Recorder((0, "", ""), (0, "", ""))
+    make(run, tmp_path, compile_only=asked).sync()
+    assert ("--compile-bytecode" in run.calls[0][0]) is by_uv
+    assert len(run.calls) == (2 if asked else 1)
