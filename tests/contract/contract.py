@@ -181,31 +181,34 @@ class Started(BaseException):
     """A server would run now."""
 
 
+def started(**variables):
+    """The command that `serve.py server` ends in, and the environment that it passes on."""
+
+    def execute(_program, command):
+        raise Started(command, dict(os.environ))
+
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        with put(os, "execv", execute), put(sys, "argv", ["mlflow", "server"]), put(mlflow.server, "_exec_cmd", mlflow.server._exec_cmd):
+            serve.main()
+    except Started as end:
+        return end.args
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    raise AssertionError("no server was started")
+
+
 def check_serve():
     """`mlflow server` runs the web server by `mlflow.server._exec_cmd`, which `serve.py` takes the place of."""
-
-    def execute(program, command):
-        raise Started(program, command)
-
     expected = {
         ("MLFLOW_UVICORN_OPTS", "--timeout-keep-alive 75"): ["-m", "uvicorn", "--timeout-keep-alive", "75", "bounds:app"],
         ("MLFLOW_GUNICORN_OPTS", "--threads 8"): ["-m", "gunicorn", "--threads", "8", "mlflow.server:app"],
     }
-    listen = {"MLFLOW_HOST": "127.0.0.1", "MLFLOW_PORT": "5999", "MLFLOW_WORKERS": "3"}
     for (option, value), words in expected.items():
-        before = dict(os.environ)
-        os.environ.update(listen, **{option: value})
-        try:
-            with put(os, "execv", execute), put(sys, "argv", ["mlflow", "server"]), put(mlflow.server, "_exec_cmd", mlflow.server._exec_cmd):
-                serve.main()
-            raise AssertionError("no server was started")
-        except Started as started:
-            program, command = started.args
-        finally:
-            passed = dict(os.environ)
-            os.environ.clear()
-            os.environ.update(before)
-        assert os.path.basename(program).startswith("python")
+        command, passed = started(MLFLOW_HOST="127.0.0.1", MLFLOW_PORT="5999", MLFLOW_WORKERS="3", **{option: value})
+        assert os.path.basename(command[0]).startswith("python"), command
         assert [word for word in command if word in words] == words, command
         assert "-b" not in command
         workers = next(name for name in ("--workers", "-w") if name in command)
@@ -276,7 +279,7 @@ def check_s3():
 
     # An abstract method that is missing would be an error here.
     repository = get_artifact_repository("s3://bucket/root")
-    assert type(repository) is mlops_mlflow_s3.StreamingS3ArtifactRepository
+    assert isinstance(repository, mlops_mlflow_s3.StreamingS3ArtifactRepository)
     takes(S3ArtifactRepository._download_file, "remote_file_path", "local_path")
     takes(S3ArtifactRepository._is_directory, "artifact_path")
     called = {}
