@@ -15,7 +15,6 @@ ROLE = Path(__file__).parents[4] / "roles/minio"
 def test_the_role_takes_every_option_of_a_bucket():
     options = set(yaml.safe_load(s3_bucket.DOCUMENTATION)["options"])
     specification = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    (block,) = yaml.safe_load((ROLE / "tasks/access.yml").read_text())
-    (task,) = [task["mlops.mlflow.s3_bucket"] for task in block["block"] if "mlops.mlflow.s3_bucket" in task]
+    (task,) = yaml.safe_load((ROLE / "tasks/buckets.yml").read_text())
     assert set(specification["minio_buckets"]["options"]) == options
-    assert set(task) == options
+    assert set(task["mlops.mlflow.s3_bucket"]) == options
