@@ -7,6 +7,7 @@ import re
 import time
 from pathlib import Path
 
+import yaml
 from stack import BUILD, HOST_CA, LOGS, MLFLOW_VERSION, ROOT, Container, Ours, Recipe, Script, Stack, ansible, docker, say
 
 HOSTS = 10
@@ -45,9 +46,16 @@ def take_state(container: Container, target: Path) -> None:
     container.call("install", "-d", "-m", "0700", "/root/state")
     container.call("sh", "-c", "umask 077; runuser -u postgres -- psql -qXAt >/root/state/role.sql", text=role)
     container.call("sh", "-c", "cat >/root/state/uv.txt", text=(ROOT / "requirements/uv.txt").read_text())
+    container.call("sh", "-c", "cat >/root/state/compiled", text="\n".join(compiled_modules()))
     container.call("sh", "-c", f"apt-mark showmanual | grep -vx openssh-server >/root/state/packages; cd / && tar -czf /root/state.tar.gz {STATE}")
     docker("cp", f"{container.name}:/root/state.tar.gz", target)
     container.call("rm", "-r", "/root/state", "/root/state.tar.gz")
+
+
+def compiled_modules() -> list[str]:
+    """What the role has compiled of MLflow's packages."""
+    tasks = yaml.safe_load((ROOT / "roles/mlflow_server/tasks/install.yml").read_text())
+    return next(task["mlops.mlflow.uv_venv"]["compile_only"] for task in tasks if "mlops.mlflow.uv_venv" in task)
 
 
 def timed_play(name: str, play, *argv: str) -> dict[str, object]:
@@ -93,6 +101,7 @@ def install_steps(rounds: int) -> list[dict]:
         "requirements": [f"/locks/{MLFLOW_VERSION}/server.txt"],
         "ca_file": HOST_CA,
         "cache_dir": "/var/cache/uv",
+        "compile_only": compiled_modules(),
     }
     container = Container("install")
     for number in range(1, rounds + 1):

@@ -72,10 +72,10 @@ uv() {
   cp -a "$minio/uv" "$base/uv"
 }
 
-# venv UV FOLDER REQUIREMENTS
+# venv UV FOLDER REQUIREMENTS [option of uv]
 venv() {
   "$1/bin/uv" venv --quiet --python python3 "$2"
-  "$1/bin/uv" pip sync --quiet --python "$2/bin/python" --link-mode copy --compile-bytecode --require-hashes "$3"
+  "$1/bin/uv" pip sync --quiet --python "$2/bin/python" --link-mode copy --require-hashes "$3" ${4:+"$4"}
 }
 
 store() {
@@ -86,7 +86,7 @@ store() {
   install -D -m 0755 /bench-s3-server "$release/minio"
   ln -s "$release/minio" /usr/local/bin/minio
   put 'opt/minio/*' 'etc/minio/*' 'etc/systemd/system/minio*'
-  venv "$minio/uv" "$minio/tools" "$minio/tools-requirements.txt"
+  venv "$minio/uv" "$minio/tools" "$minio/tools-requirements.txt" --compile-bytecode
   systemctl daemon-reload
   systemctl enable --quiet --now minio
 }
@@ -116,6 +116,10 @@ PY
 mlflow_venv() {
   put 'opt/mlflow/*'
   venv "$base/uv" "$base/venvs/$MLFLOW_VERSION" "/locks/$MLFLOW_VERSION/server.txt"
+  local compile modules
+  mapfile -t modules </root/state/compiled
+  compile=$(PYTHONPATH=/collections python3 -c 'from ansible_collections.mlops.mlflow.plugins.module_utils import _uv; print(_uv.COMPILE)')
+  "$base/venvs/$MLFLOW_VERSION/bin/python" -I -W ignore -c "$compile" "${modules[@]}"
   ln -s "venvs/$MLFLOW_VERSION" "$base/current"
 }
 

@@ -406,6 +406,14 @@ def test_no_user_can_hold_the_lock_of_the_installation(host):
     assert host.file("/opt/mlflow/current/.lock").mode == 0o600
 
 
+def test_servers_compile_nothing_when_they_start(host):
+    """For they may not write. What nobody imports was not compiled."""
+    done = host.run(f"{PYTHON} -I -B -v -c 'import mlflow.cli, mlflow.server.fastapi_app, gunicorn.app.wsgiapp, gunicorn.workers.gthread, uvicorn.server' 2>&1")
+    assert done.rc == 0, done.stdout[-3000:]
+    assert re.findall(r"^# code object from '(.*/site-packages/.*\.py)'", done.stdout, re.MULTILINE) == []
+    assert host.check_output("find /opt/mlflow/current/ -path '*/sklearn/*/tests/*.pyc'") == ""
+
+
 def test_the_second_server_lives_with_the_first(host, both):
     """It starts, stops and restarts with it."""
     if not both:
