@@ -87,6 +87,22 @@ def test_a_host_for_each(inventory, wire):
     assert found["db"]["postgres_max_connections"] == 2 * 2 * (2 * 20 + 45) + 20
 
 
+@pytest.mark.parametrize("ca", ["", "files/ca.crt"], ids=["of a public CA", "with a CA file"])
+def test_own_certificates(inventory, wire, ca):
+    """Who connects gets a CA certificate where there is one: the smoke test, too, which runs on an MLflow host and knows no variable of the others."""
+    folder = inventory({"postgres": ["db"], "minio": ["s3"], "mlflow_server": ["app"], "nginx_tls": ["web"]})
+    (folder / "host_vars").mkdir()
+    for host, source, ca_file in (
+        ("db", "postgres_tls_source", "postgres_tls_ca_file"),
+        ("s3", "minio_tls_source", "minio_tls_ca_file"),
+        ("web", "nginx_tls_certificate_source", "nginx_tls_ca_file"),
+    ):
+        (folder / f"host_vars/{host}.yml").write_text(yaml.safe_dump({source: "files", ca_file: ca}))
+    found = wire(folder)["app"]
+    files = [found[name].rpartition("/.ca/")[2] for name in ("mlflow_server_backend_ca_file", "mlflow_server_s3_ca_file", "site_public_ca_file")]
+    assert files == (["postgres.crt", "minio.crt", "nginx_tls.crt"] if ca else ["", "", ""])
+
+
 def test_a_run_on_one_host_knows_the_other(inventory, wire):
     found = wire(inventory(on("postgres", "minio", "nginx_tls") | {"mlflow_server": ["app1", "app2"]}), "--limit", "app1")
     assert found["app1"]["mlflow_server_hosts"] == ["app1", "app2"]
