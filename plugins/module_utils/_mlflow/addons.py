@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+# requirements/mlflow*.in says the same; tests/unit/plugins/module_utils/test_mlflow_inside.py compares.
 SERVER = ("boto3", "psycopg2-binary", "uvloop")
 ADDONS = {
     "auth": ("Flask-WTF",),

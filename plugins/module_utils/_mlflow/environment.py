@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-# The name, and the variable that says the value.
+# The name, and the variable that says the value. What the role's templates set, as tests/unit/plugins/module_utils/test_mlflow_inside.py compares.
 FROM_VARIABLES = {
     "FORWARDED_ALLOW_IPS": "mlflow_server_forwarded_allow_ips",
     "HOME": "mlflow_server_data_dir",
