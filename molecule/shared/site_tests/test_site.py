@@ -268,6 +268,20 @@ def test_the_run_says_what_clients_need():
     assert "export REQUESTS_CA_BUNDLE=/" in log
 
 
+def test_roles_do_not_check_again_what_the_site_has_checked():
+    log = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "ansible.log").read_text()
+    for role in ("postgres", "minio", "mlflow_server", "nginx_tls"):
+        assert f"TASK [mlops.mlflow.{role} : Validating arguments against arg spec 'preflight'" in log
+        assert f"TASK [mlops.mlflow.{role} : Validating arguments against arg spec 'main'" not in log
+
+
+def test_mlflow_was_installed_beside_the_other_parts(groups, execute):
+    """By a job in the background, whose result Ansible leaves on the host."""
+    for host in groups["mlflow_server"]:
+        jobs = execute(host, "sh", "-c", "cat /root/.ansible_async/*").stdout
+        assert '"packages"' in jobs
+
+
 def test_no_secret_is_in_the_output_of_ansible(secrets):
     log = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "ansible.log").read_text()
     assert "TASK [mlops.mlflow.mlflow_server : " in log

@@ -13,8 +13,8 @@ import subprocess
 import sys
 
 
-def output(argv, text=""):
-    done = subprocess.run(argv, input=text, text=True, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def output(argv, text="", stderr=None):
+    done = subprocess.run(argv, input=text, text=True, check=True, stdout=subprocess.PIPE, stderr=stderr)
     return done.stdout.strip()
 
 
@@ -28,7 +28,7 @@ def about_nginx():
     try:
         with open(asked["main_file"]) as file:
             connections = re.findall(r"^\s*worker_connections\s+(\d+);", file.read(), re.MULTILINE)
-        return {"build": output([asked["binary"], "-V"]), "connections": connections}
+        return {"build": output([asked["binary"], "-V"], stderr=subprocess.STDOUT), "connections": connections}
     except OSError:
         return {"build": "", "connections": []}
 
