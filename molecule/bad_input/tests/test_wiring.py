@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -188,6 +189,12 @@ def test_numbers_as_text(inventory, wire):
     numbers = "mlflow_server_workers=3 mlflow_server_pool_size=12 mlflow_server_max_overflow=8 mlflow_server_fastapi_workers=2"
     found = wire(inventory(on(*GROUPS)), "-e", numbers)["one"]
     assert int(found["postgres_max_connections"]) == 2 * (3 * 20 + 2 * 45) + 20
+
+
+def test_the_example_of_a_vault_names_every_secret():
+    folder = ROOT / "inventory.example/group_vars"
+    asked = {name for path in folder.rglob("*.yml") for name in re.findall(r"\bvault_[a-z_]+\b", path.read_text())}
+    assert set(re.findall("^(?:# )?(vault_[a-z_]+):", (folder / "all/vault.yml.example").read_text(), re.MULTILINE)) == asked
 
 
 def read_vault(folder, password_file):
