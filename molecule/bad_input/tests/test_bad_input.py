@@ -1,7 +1,6 @@
 """Each line of CASES is refused with a text that says what to set instead, and leaves the machine as it was."""
 
 import datetime
-import itertools
 import json
 import os
 import re
@@ -23,7 +22,7 @@ HOSTS = ("bad_input-debian12", "bad_input-debian13")
 
 POSTGRES = {
     "postgres_users": [{"name": "mlflow", "password": "right-password"}],
-    "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "older", "foreign_app")],
+    "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "older", "foreign_app", "locked_away")],
 }
 MINIO = {
     "minio_source_file": "{{ bench_s3_server_file }}",
@@ -47,11 +46,19 @@ def database(name="mlflow", password="right-password", port=5432):
 
 
 def certificate(cert, key):
-    return {
-        "nginx_tls_certificate_source": "files",
-        "nginx_tls_cert_file": str(WORK / f"{cert}.crt"),
-        "nginx_tls_key_file": str(WORK / f"{key}.key"),
-    }
+    return {"nginx_tls_certificate_source": "files", "nginx_tls_cert_file": str(WORK / cert), "nginx_tls_key_file": str(WORK / key)}
+
+
+def routes(*others):
+    return {"nginx_tls_routes": [{"name": "mine", "paths": ["^/mine/"], "upstreams": ["127.0.0.1:5001"], **other} for other in others]}
+
+
+def options(role):
+    return yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+
+
+# minio_version's default needs a known engine before anything is validated.
+CHOICES = {role: [name for name, option in options(role).items() if "choices" in option and name != "minio_engine"] for role in GOOD}
 
 
 OTHER_OS = {"case_facts": {"distribution": "Fedora", "distribution_version": "43", "distribution_major_version": "43", "distribution_release": "none"}}
@@ -159,8 +166,8 @@ CASES = [
     ("nginx_tls", "placeholder for a login", {"nginx_tls_users": [{"name": "alice", "password": "Change-Me!"}]}, r"alice in nginx_tls_users.*CHANGE-ME"),
     ("postgres", "folder without a root", {"postgres_read_write_paths": ["-/srv/space", "srv/other"]}, r"srv/other.*absolute"),
     ("postgres", "plain connections", {"postgres_hba": [{"type": "host", "database": "all", "user": "all", "address": "0.0.0.0/0"}]}, r"hostssl"),
-    ("nginx_tls", "certificate and key differ", certificate("good", "other"), r"(match|belong)"),
-    ("nginx_tls", "certificate expired", certificate("expired", "good"), r"expired"),
+    ("nginx_tls", "certificate and key differ", certificate("good.crt", "other.key"), r"(match|belong)"),
+    ("nginx_tls", "certificate expired", certificate("expired.crt", "good.key"), r"expired"),
     ("nginx_tls", "public name with scheme", {"nginx_tls_server_name": "https://mlflow.example.com"}, r"without a scheme"),
     ("nginx_tls", "public name with port", {"nginx_tls_server_name": "mlflow.example.com:8443"}, r"without a scheme, port"),
     ("nginx_tls", "TLS behind it without a name", {"nginx_tls_upstream_tls_enabled": True}, r"needs nginx_tls_upstream_tls_name"),
@@ -177,7 +184,158 @@ CASES = [
     ("nginx_tls", "no upstream", {"nginx_tls_upstreams": []}, r"nginx_tls_upstreams"),
     ("nginx_tls", "realm with a backslash", {"nginx_tls_auth_realm": "a\\b"}, r"nginx_tls_auth_realm must hold no double quote, backslash"),
     ("nginx_tls", "header with a backslash", {"nginx_tls_response_headers": {"X-A": "a\\b"}}, r"as a.b does"),
-    ("nginx_tls", "two sources in one", {"nginx_tls_script_sources": ["'self' https://x.example"]}, r"not 'self' https://x.example"),
+    ("mlflow_server", "two servers at one port", {"mlflow_server_engine": "both", "mlflow_server_fastapi_port": 5000}, r"a port each"),
+    (
+        "mlflow_server",
+        "two sockets in a folder",
+        {"mlflow_server_engine": "both", "mlflow_server_socket": "/run/mlflow/a.sock", "mlflow_server_fastapi_socket": "/run/mlflow/b.sock"},
+        r"folder of the socket each",
+    ),
+    (
+        "mlflow_server",
+        "port of the second server taken",
+        {"mlflow_server_engine": "both", "mlflow_server_fastapi_port": 5999},
+        r"5999.*mlflow_server_fastapi_port",
+    ),
+    ("mlflow_server", "key of webhooks that is none", {"mlflow_server_webhook_secret_key": "w"}, r"mlflow_server_webhook_secret_key must be a Fernet key"),
+    ("mlflow_server", "short passphrase", {"mlflow_server_crypto_passphrase": "c" * 31}, r"mlflow_server_crypto_passphrase must be at least 32"),
+    ("mlflow_server", "hosts without this one", {"mlflow_server_hosts": ["other"]}, r"mlflow_server_hosts \(other\) must name this host"),
+    ("mlflow_server", "artifacts that nobody serves", {"mlflow_server_serve_artifacts": False}, r"set mlflow_server_default_artifact_root"),
+    ("mlflow_server", "half a key of S3", {"mlflow_server_s3_access_key_id": "AKIA"}, r"Set both mlflow_server_s3_access_key_id"),
+    (
+        "mlflow_server",
+        "CA of the database missing",
+        {"mlflow_server_backend_ca_file": "/nonexistent.crt"},
+        r"no /nonexistent\.crt\. Set mlflow_server_backend_ca",
+    ),
+    ("mlflow_server", "open to others without names", {"mlflow_server_host": "0.0.0.0"}, r"set mlflow_server_allowed_hosts"),
+    ("mlflow_server", "socket outside /run", {"mlflow_server_socket": "/tmp/mlflow.sock"}, r"below /run.*not /tmp/mlflow\.sock"),
+    (
+        "mlflow_server",
+        "jobs without TCP",
+        {"mlflow_server_jobs_enabled": True, "mlflow_server_socket": "/run/mlflow/mlflow.sock"},
+        r"Jobs call the server over TCP",
+    ),
+    ("mlflow_server", "secrets of another key", database("locked_away"), r"holds webhook secrets.*mlflow_server_webhook_secret_key"),
+    ("minio", "root user of two letters", {"minio_root_user": "ab"}, r"minio_root_user must be set"),
+    ("minio", "line break in the root user", {"minio_root_user": "admin\nx"}, r"minio_root_user and minio_root_password must not hold line breaks"),
+    (
+        "minio",
+        "machine without a release",
+        {"case_facts": {"architecture": "riscv64"}, "minio_source_file": ""},
+        r"no release for riscv64: set minio_source_file",
+    ),
+    ("minio", "checksum of another kind", {"minio_checksum": "md5:0"}, r"minio_checksum must be 'sha256:'"),
+    ("minio", "scheme of the own address", {"minio_endpoint_url": "https://127.0.0.1:9000"}, r"minio_endpoint_url must begin with http://"),
+    ("minio", "port beyond the last", {"minio_port": 65536}, r"between 1 and 65535, not 65536"),
+    ("minio", "console at the same port", {"minio_console_enabled": True, "minio_console_port": 9000}, r"must differ, both are 9000"),
+    ("minio", "port of the console taken", {"minio_console_enabled": True, "minio_console_port": 5999}, r"5999.*minio_console_port"),
+    ("minio", "no data folder", {"minio_data_dirs": []}, r"minio_data_dirs must hold at least one"),
+    ("minio", "data folder with a blank", {"minio_data_dirs": ["/srv/my data"]}, r"/srv/my data is not"),
+    ("minio", "data folder of the system", {"minio_data_dirs": ["/var"]}, r"for this server alone, not /var"),
+    ("minio", "certificate of its own not named", {"minio_tls_enabled": True, "minio_tls_source": "files"}, r"needs minio_tls_cert_file"),
+    # The other roles always have a name for it.
+    (
+        "certificate",
+        "certificate for no name",
+        {f"certificate_{kind}path": f"/etc/none/{kind}" for kind in ("", "key_", "ca_", "ca_key_")},
+        r"at least one name",
+    ),
+    ("minio", "policy without content", {"minio_policies": [{"name": "mine"}]}, r"either policy or bucket, and mine has none"),
+    ("minio", "bucket name S3 forbids in a policy", {"minio_policies": [{"name": "mine", "bucket": "My_Bucket"}]}, r"My_Bucket"),
+    ("minio", "short access key", {"minio_users": [{"access_key": "me", "secret_key": "long-enough"}]}, r"access_key.*not me"),
+    ("minio", "user with the name of root", {"minio_users": [{"access_key": "admin", "secret_key": "long-enough"}]}, r"root user, admin"),
+    ("minio", "user without a secret", {"minio_users": [{"access_key": "mlflow"}]}, r"secret_key is missing in minio_users for mlflow"),
+    ("minio", "long secret", {"minio_users": [{"access_key": "mlflow", "secret_key": "x" * 41}]}, r"8 to 40 characters for mlflow"),
+    (
+        "minio",
+        "user with an unknown policy",
+        {"minio_users": [{"access_key": "mlflow", "secret_key": "long-enough", "policies": ["mine"]}]},
+        r"users name.*: mine",
+    ),
+    ("minio", "group with an unknown policy", {"minio_groups": [{"name": "team", "policies": ["mine"]}]}, r"groups name policies.*: mine"),
+    ("minio", "group with an unknown member", {"minio_groups": [{"name": "team", "members": ["nobody"]}]}, r"groups name members.*: nobody"),
+    ("minio", "program that is not there", {"minio_source_file": "/nonexistent"}, r"minio_source_file /nonexistent does not exist"),
+    ("postgres", "version before the first", {"postgres_version": "9.6"}, r"postgres_version \(9\.6\)"),
+    ("postgres", "cluster with a hyphen", {"postgres_cluster": "my-cluster"}, r"postgres_cluster \(my-cluster\)"),
+    ("postgres", "port of root", {"postgres_port": 80}, r"postgres_port \(80\)"),
+    ("postgres", "few connections", {"postgres_max_connections": 9}, r"postgres_max_connections \(9\)"),
+    ("postgres", "all memory", {"postgres_memory_percent": 100}, r"postgres_memory_percent \(100\)"),
+    ("postgres", "address with a mask", {"postgres_listen_addresses": ["10.0.0.0/8"]}, r"without port, scheme or mask.*not 10\.0\.0\.0/8"),
+    ("postgres", "group of two words", {"postgres_socket_group": "my group"}, r"postgres_socket_group \(my group\)"),
+    ("postgres", "setting with a hyphen", {"postgres_settings": {"work-mem": 1}}, r"postgres_settings holds work-mem"),
+    ("postgres", "setting of the role", {"postgres_settings": {"port": 5433}}, r"postgres_settings may not hold port"),
+    ("postgres", "setting with a list", {"postgres_settings": {"work_mem": [1]}}, r"values of work_mem must be text"),
+    ("postgres", "user of the system", {"postgres_users": [{"name": "pg_me", "password": "right-password"}]}, r"Rename or remove pg_me"),
+    ("postgres", "user twice", {"postgres_users": POSTGRES["postgres_users"] * 2}, r"postgres_users \(mlflow, mlflow\) must occur once"),
+    ("postgres", "database of the system", {"postgres_databases": [{"name": "template1", "owner": "mlflow"}]}, r"Rename or remove template1"),
+    (
+        "postgres",
+        "database twice",
+        {"postgres_databases": [{"name": "mlflow", "owner": "mlflow"}] * 2},
+        r"postgres_databases \(mlflow, mlflow\) must occur once",
+    ),
+    ("postgres", "owner that is no user", {"postgres_databases": [{"name": "mlflow", "owner": "nobody"}]}, r"nobody: owner in postgres_databases"),
+    ("postgres", "certificate that is not there", {"postgres_tls_source": "files", "postgres_tls_cert_file": "/nonexistent"}, r"certificate /nonexistent"),
+    (
+        "postgres",
+        "cluster of others that decides itself",
+        {"postgres_cluster": "shop", "postgres_port": 5434, "postgres_users": [{"name": "mlflow", "password": "pässword-of-mine"}]},
+        r"max_connections = 300 in /etc/postgresql/.*encoding LATIN1.*reads its client rules from .*/shop/rules\.conf",
+    ),
+    ("postgres", "cluster of others that is mute", {"postgres_cluster": "mute", "postgres_port": 5435}, r"does not answer.*Add the line: include_dir"),
+    ("postgres", "cluster without configuration", {"postgres_cluster": "lost", "postgres_port": 5436}, r"/lost holds a database, but its configuration"),
+    ("nginx_tls", "alias with scheme", {"nginx_tls_server_aliases": ["https://example.com"]}, r"aliases holds https://example\.com"),
+    ("nginx_tls", "one port for two", {"nginx_tls_http_port": 443}, r"are both 443"),
+    ("nginx_tls", "port beyond the last", {"nginx_tls_http_port": 65536}, r"not 65536"),
+    ("nginx_tls", "server with scheme", {"nginx_tls_upstreams": ["http://127.0.0.1:5000"]}, r"holds http://127\.0\.0\.1:5000"),
+    ("nginx_tls", "route with capitals", routes({"name": "Mine"}), r"not Mine"),
+    ("nginx_tls", "route twice", routes({}, {}), r"a name of its own"),
+    ("nginx_tls", "route to nowhere", routes({"upstreams": []}), r"mine has none"),
+    ("nginx_tls", "path with a blank", routes({"paths": ["/my path"]}), r"as /my path does"),
+    ("nginx_tls", "name of the server with capitals", {"nginx_tls_upstream_name": "Mine"}, r"nginx_tls_upstream_name is 'Mine'"),
+    ("nginx_tls", "prefix that ends with a slash", {"nginx_tls_path_prefix": "/mlflow/"}, r"nginx_tls_path_prefix is '/mlflow/'"),
+    ("nginx_tls", "login with a colon", {"nginx_tls_users": [{"name": "al:ice", "password": "right-password"}]}, r"as 'al:ice' does"),
+    ("nginx_tls", "login twice", {"nginx_tls_users": [{"name": "alice", "password": "right-password"}] * 2}, r"alice, alice\. Each name"),
+    ("nginx_tls", "password with a line end", {"nginx_tls_users": [{"name": "alice", "password": "right-password\n"}]}, r"No usable password for alice"),
+    ("nginx_tls", "few rounds", {"nginx_tls_password_rounds": 999}, r"nginx_tls_password_rounds is 999"),
+    ("nginx_tls", "quote in the realm", {"nginx_tls_auth_realm": 'my "realm"'}, r"nginx_tls_auth_realm must hold no double quote"),
+    ("nginx_tls", "header with a blank", {"nginx_tls_response_headers": {"My Header": "x"}}, r"not My Header"),
+    ("nginx_tls", "quote in a header", {"nginx_tls_response_headers": {"X-Mine": 'a "b"'}}, r'as a "b" does'),
+    ("nginx_tls", "no source of scripts", {"nginx_tls_script_sources": []}, r"nginx_tls_script_sources is empty"),
+    ("nginx_tls", "two sources in one", {"nginx_tls_script_sources": ["'self' example.com"]}, r"not 'self' example\.com"),
+    ("nginx_tls", "size with a blank", {"nginx_tls_api_max_body_size": "64 MB"}, r"not '64 MB'"),
+    ("nginx_tls", "origin with a path", {"nginx_tls_allowed_origins": ["https://example.com/"]}, r"allowed_origins holds https://example\.com/"),
+    ("nginx_tls", "everybody is trusted", {"nginx_tls_trusted_proxies": ["0.0.0.0/0"]}, r"trusted_proxies holds 0\.0\.0\.0/0"),
+    ("nginx_tls", "no request for an address", {"nginx_tls_requests_per_address": 0}, r"nginx_tls_requests_per_address is 0"),
+    ("nginx_tls", "no download for a login", {"nginx_tls_downloads_per_login": 0}, r"nginx_tls_downloads_per_login is 0"),
+    ("nginx_tls", "few connections", {"nginx_tls_worker_connections": 511}, r"nginx_tls_worker_connections is 511"),
+    (
+        "nginx_tls",
+        "half a confinement",
+        {"nginx_tls_unprivileged_enabled": True, "nginx_tls_hardening_enabled": False},
+        r"Set nginx_tls_hardening_enabled too",
+    ),
+    ("nginx_tls", "size of the cache with a blank", {"nginx_tls_static_cache_size": "1 GB"}, r"nginx_tls_static_cache_size is '1 GB'"),
+    ("nginx_tls", "no time to connect", {"nginx_tls_connect_timeout_seconds": 0}, r"must be above 0"),
+    ("nginx_tls", "negative delay", {"nginx_tls_auth_delay_seconds": -1}, r"must not be below 0"),
+    ("nginx_tls", "certificate for an address with scheme", {"nginx_tls_certificate_names": ["https://example.com"]}, r"not for https://example\.com"),
+    ("nginx_tls", "certificate that is a key", certificate("good.key", "good.key"), r"At least one of them cannot be read"),
+    ("nginx_tls", "certificate for another name", {**certificate("good.crt", "good.key"), "nginx_tls_server_name": "a.org"}, r"does not cover a\.org"),
+    ("nginx_tls", "no public name", {"nginx_tls_server_name": ""}, r"Set the bare host name"),
+    ("nginx_tls", "alias with a path", {"nginx_tls_server_aliases": ["ok.example.com", "bad/alias"]}, r"nginx_tls_server_aliases holds bad/alias"),
+    ("nginx_tls", "port for http taken", {"nginx_tls_http_port": 5000}, r"5000 .*nginx_tls_http_port"),
+    ("nginx_tls", "server at a port beyond the last", {"nginx_tls_upstreams": ["127.0.0.1:70000"]}, r"127\.0\.0\.1:70000"),
+    ("nginx_tls", "socket without a root", {"nginx_tls_upstreams": ["unix:relative.sock"]}, r"an absolute path"),
+    ("nginx_tls", "password beyond 255 bytes", {"nginx_tls_users": [{"name": "a", "password": "é" * 128}]}, r"255 bytes"),
+    ("nginx_tls", "cache of a word", {"nginx_tls_static_cache_size": "all"}, r"such as 100m"),
+    ("nginx_tls", "search of much", {"nginx_tls_search_max_body_size": "much"}, r"nginx_tls_search_max_body_size.*'much'"),
+    ("nginx_tls", "body of 10 GB", {"nginx_tls_client_max_body_size": "10 GB"}, r"such as 64m"),
+    ("nginx_tls", "origin without scheme", {"nginx_tls_allowed_origins": ["notebooks.example.com"]}, r"such as https://notebooks\.example\.com"),
+    ("nginx_tls", "name of a proxy", {"nginx_tls_trusted_proxies": ["balancer.example.com"]}, r"not names"),
+    ("nginx_tls", "two faults at once", {"nginx_tls_server_name": "", "nginx_tls_upstreams": []}, r"bare host name.*such as 127\.0\.0\.1:5000"),
+    ("nginx_tls", "certificate that is not there", certificate("nothing", "good.key"), r"Not found on the controller"),
+    *[(role, "word that is no choice", dict.fromkeys(CHOICES[role], "nonsense"), "".join(rf"(?=.*\b{name}\b)" for name in CHOICES[role])) for role in GOOD],
 ]
 
 
@@ -215,77 +373,135 @@ def changed_files(host):
     return subprocess.run(["docker", "exec", host, "sh", "-c", script], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
 
 
-def run_role(host, role, variables, number=0, options=()):
-    """Run a role on a host, or on several that are separated by commas."""
-    extra = WORK / f"case-{host}-{number}.json"
-    extra.write_text(json.dumps({**GOOD[role], **variables, "case_role": role}))
-    argv = ["ansible-playbook", "-i", str(WORK / "inventory"), "--limit", host, "-e", f"@{extra}", str(SCENARIO / "case.yml"), *options]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default"})
+def run(host, cases, *arguments, **variables):
+    """Run the role of each case on a machine, in one process: the exit status, all that was written, and of each case what each task said."""
+    hosts = {
+        f"case{number}-{role}": {
+            "ansible_connection": "community.docker.docker",
+            "ansible_host": host,
+            "case_role": role,
+            **GOOD.get(role, {}),
+            **case,
+        }
+        for number, (role, case) in enumerate(cases)
+    }
+    inventory = WORK / f"cases-{host}.yml"
+    inventory.write_text(json.dumps({"cases": {"hosts": hosts}}))
+    argv = ["ansible-playbook", "-i", str(WORK / "inventory"), "-i", str(inventory), "-e", json.dumps(variables), str(SCENARIO / "case.yml"), *arguments]
+    env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_FORKS": "4"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+    said = {name: [] for name in hosts}
+    stats = json.loads(done.stdout[done.stdout.index("{\n") :])
+    for play in stats["plays"]:
+        for task in play["tasks"]:
+            for name, result in task["hosts"].items():
+                said[name].append(result)
+    return done, list(said.values()), stats["stats"]
 
 
 def run_cases(host, cases):
     changed_files(host)
-    results = {}
-    for number, (role, title, variables, _message) in cases:
-        done = run_role(host, role, variables, number)
-        results[role, title] = (done.returncode, done.stdout + done.stderr, changed_files(host))
-    return results
+    done, said, _stats = run(host, [(role, variables) for role, _title, variables, _message in cases])
+    return done.stdout + done.stderr, said, changed_files(host)
 
 
 @pytest.fixture(scope="module")
-def results():
+def machines():
     """All cases, half on each machine, the machines side by side."""
     write_certificates()
-    numbered = list(enumerate(CASES))
     with ThreadPoolExecutor(len(HOSTS)) as lanes:
-        parts = lanes.map(run_cases, HOSTS, [numbered[index :: len(HOSTS)] for index in range(len(HOSTS))])
-        return dict(itertools.chain.from_iterable(part.items() for part in parts))
+        return list(lanes.map(run_cases, HOSTS, [CASES[index :: len(HOSTS)] for index in range(len(HOSTS))]))
+
+
+@pytest.fixture(scope="module")
+def problems(machines):
+    """What each case was told, by role and title."""
+    told = {}
+    for index, (_output, said, _changed) in enumerate(machines):
+        for (role, title, _variables, _message), results in zip(CASES[index :: len(HOSTS)], said, strict=True):
+            # Of a loop, each of its rounds.
+            failures = [part for result in results for part in result.get("results", [result]) if part.get("failed")]
+            told[role, title] = [problem for failure in failures for problem in failure.get("problems", [failure["msg"]])]
+    return told
 
 
 @pytest.mark.parametrize(("role", "title", "message"), [(role, title, message) for role, title, _variables, message in CASES], ids=lambda value: value)
-def test_bad_input_is_refused(results, role, title, message):
-    status, output, changed = results[role, title]
-    assert status != 0, output[-3000:]
-    failure = " ".join(output[output.index("[ERROR]") if "[ERROR]" in output else output.index("fatal:") :].split())
-    assert re.search(message, failure), failure[:3000]
+def test_bad_input_is_refused(problems, role, title, message):
+    assert re.search(message, " ".join(" ".join(problems[role, title]).split()))
+
+
+@pytest.mark.parametrize("index", range(len(HOSTS)))
+def test_a_refusal_changes_nothing_and_shows_no_password(machines, index):
+    output, _said, changed = machines[index]
     assert "right-password" not in output
     assert "wrong-password" not in output
     assert changed == []
 
 
-@pytest.mark.usefixtures("results")
-@pytest.mark.parametrize("role", ["postgres", "mlflow_server"])
-def test_corrected_input_converges_without_a_change(role):
+def checks(role):
+    """The message of each check of a role's input, machine and databases."""
+
+    def flat(tasks):
+        for task in tasks:
+            yield task
+            for part in ("block", "rescue", "always"):
+                yield from flat(task.get(part, []))
+
+    for path in sorted((ROOT / f"roles/{role}/tasks").glob("*.yml")):
+        if path.stem == "database" or path.stem.startswith("preflight"):
+            for task in flat(yaml.safe_load(path.read_text())):
+                yield from (check["message"] for check in task.get("mlops.mlflow.assert_all", {}).get("checks", []))
+                yield from (task[module][text] for module, text in (("ansible.builtin.assert", "fail_msg"), ("ansible.builtin.fail", "msg")) if module in task)
+
+
+CHECKS = [(role, message) for role in (*GOOD, "certificate") for message in checks(role)]
+
+
+def pattern(message):
+    return r"[\s\S]*".join(map(re.escape, re.split(r"\{\{[\s\S]*?\}\}|%s", message.strip())))
+
+
+def test_every_check_has_a_case(problems):
+    """What was said tells which check it came from: the one whose own words are the most of it."""
+    seen = set()
+    for (role, _title), texts in problems.items():
+        for text in texts:
+            found = [check for check in CHECKS if check[0] in (role, "certificate") and re.fullmatch(pattern(check[1]), text.strip())]
+            seen.update(sorted(found, key=lambda check: len(pattern(check[1])))[-1:])
+    assert [check for check in CHECKS if check not in seen] == []
+
+
+@pytest.mark.usefixtures("machines")
+def test_corrected_input_converges_without_a_change():
     """What ran before the refusals still runs, and needs nothing."""
-    done = run_role(HOSTS[0], role, {})
+    done, _said, stats = run(HOSTS[0], [("postgres", {}), ("mlflow_server", {})])
     assert done.returncode == 0, done.stdout[-3000:]
-    assert re.search(r"changed=0 ", done.stdout), done.stdout[-3000:]
+    assert {host: total["changed"] for host, total in stats.items()} == {"case0-postgres": 0, "case1-mlflow_server": 0}, done.stdout[-3000:]
 
 
 def numbers_as_text(role):
     """All numbers among the defaults of a role, as the command line and many inventories give them."""
-    spec = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    return {name: str(option["default"]) for name, option in spec.items() if option.get("type") == "int" and isinstance(option.get("default"), int)}
+    return {name: str(option["default"]) for name, option in options(role).items() if option.get("type") == "int" and isinstance(option.get("default"), int)}
 
 
-@pytest.mark.usefixtures("results")
-@pytest.mark.parametrize("role", GOOD)
-def test_numbers_may_be_text_and_facts_are_gathered_where_they_are_missing(role):
+@pytest.mark.usefixtures("machines")
+@pytest.mark.parametrize(("roles", "arguments"), [(("postgres", "mlflow_server"), ()), (("firewall", "minio", "nginx_tls"), ("--check",))])
+def test_numbers_may_be_text_and_facts_are_gathered_where_they_are_missing(roles, arguments):
     """What runs needs no change; what does not is planned."""
-    runs = role in ("postgres", "mlflow_server")
-    variables = {**numbers_as_text(role), "case_gather_facts": False}
-    done = run_role(HOSTS[0], role, variables, options=() if runs else ("--check",))
+    done, _said, stats = run(HOSTS[0], [(role, numbers_as_text(role)) for role in roles], *arguments, case_gather_facts=False)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert not runs or re.search(r"changed=0 ", done.stdout), done.stdout[-3000:]
+    assert len(stats) == len(roles)
+    assert arguments or not any(total["changed"] for total in stats.values()), done.stdout[-3000:]
 
 
-@pytest.mark.usefixtures("results")
+@pytest.mark.usefixtures("machines")
 def test_a_schema_is_not_changed_host_by_host():
     """With serial: 1 the second host would serve on with old code from the new schema."""
-    variables = {**OLDER, "mlflow_server_hosts": list(HOSTS), "case_serial": 1}
+    names = ["case0-mlflow_server", "case1-mlflow_server"]
     changed_files(HOSTS[0])
-    done = run_role(",".join(HOSTS), "mlflow_server", variables)
+    done, (first, second), _stats = run(HOSTS[0], [("mlflow_server", {**OLDER, "mlflow_server_hosts": names})] * 2, case_serial=1)
     assert done.returncode != 0
-    assert re.search(rf"change the schema of a database that {HOSTS[1]} .*without --limit and\s+serial", done.stdout + done.stderr), done.stdout[-3000:]
+    (message,) = [result["msg"] for result in first if result.get("failed")]
+    assert re.search(rf"change the schema of a database that {names[1]} .*without --limit and\s+serial", message), message
     assert changed_files(HOSTS[0]) == []
-    assert f"{HOSTS[1]} " not in done.stdout.split("PLAY RECAP")[1]
+    assert second == []
