@@ -25,16 +25,16 @@ POSTGRES = {
     "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "older", "foreign_app", "locked_away")],
 }
 MINIO = {
-    "minio_source_file": "{{ bench_s3_server_file }}",
+    "minio_source_file": "{{ test_s3_server_file }}",
     "minio_root_user": "admin",
     "minio_root_password": "long-enough",
-    "minio_ca_bundle_file": "{{ bench_ca_file }}",
-    "minio_uv_cache_dir": "{{ bench_uv_cache_dir }}",
+    "minio_ca_bundle_file": "{{ test_ca_file }}",
+    "minio_uv_cache_dir": "{{ test_uv_cache_dir }}",
 }
 MLFLOW = {
     "mlflow_server_hosts": ["{{ inventory_hostname }}"],
-    "mlflow_server_ca_bundle_file": "{{ bench_ca_file }}",
-    "mlflow_server_uv_cache_dir": "{{ bench_uv_cache_dir }}",
+    "mlflow_server_ca_bundle_file": "{{ test_ca_file }}",
+    "mlflow_server_uv_cache_dir": "{{ test_uv_cache_dir }}",
 }
 NGINX = {"nginx_tls_server_name": "mlflow.example.com", "nginx_tls_upstreams": ["127.0.0.1:5000"]}
 FIREWALL = {"firewall_rules": [{"port": 5432, "sources": ["10.0.0.5"]}]}

@@ -6,8 +6,8 @@ import contextlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import bench
 import pytest
+import testbed
 from xdist.scheduler import LoadScopeScheduling
 
 
@@ -24,7 +24,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(scope="session")
 def machines():
-    return {name: bench.Machine(name) for name in ("debian12", "debian13")}
+    return {name: testbed.Machine(name) for name in ("debian12", "debian13")}
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def base():
         if key not in made:
             original = type(database)(database.machine, "/srv/faults/base.db" if database.kind == "sqlite" else "base")
             original.create()
-            assert original.machine.upgrade(original, version=bench.OLD)["changed"]
+            assert original.machine.upgrade(original, version=testbed.OLD)["changed"]
             original.fill()
             made.add(key)
 
@@ -60,7 +60,7 @@ def fresh(kind):
     return database
 
 
-postgresql, mariadb, sqlite = fresh(bench.Postgresql), fresh(bench.Mariadb), fresh(bench.Sqlite)
+postgresql, mariadb, sqlite = fresh(testbed.Postgresql), fresh(testbed.Mariadb), fresh(testbed.Sqlite)
 
 
 @pytest.fixture

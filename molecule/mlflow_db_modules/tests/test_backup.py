@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import urllib.parse
 
-import bench
-from bench import NEW_HEAD, OLD_HEAD, each, on, wait_until
+import testbed
+from testbed import NEW_HEAD, OLD_HEAD, each, on, wait_until
 
 
 @each("debian12-postgresql", "debian12-mariadb", "debian13-postgresql", "debian13-mariadb", "debian13-sqlite")
@@ -51,7 +51,7 @@ def test_the_disk_fills_up(machine, kind, small_disk, sessions, threads, request
     folder = small_disk("100")
     gate = sessions(database.session())
     # The dump has to wait until the disk is full.
-    gate.ask(f"BEGIN; LOCK TABLE {bench.LATE_TABLE}" if kind == "postgresql" else f"LOCK TABLES {bench.LATE_TABLE} WRITE")
+    gate.ask(f"BEGIN; LOCK TABLE {testbed.LATE_TABLE}" if kind == "postgresql" else f"LOCK TABLES {testbed.LATE_TABLE} WRITE")
     running = threads.submit(machine.upgrade, database, backup=folder)
     wait_until(lambda: machine.files(folder), "the backup")
     machine.host.run("dd if=/dev/zero of=%s/filler bs=4k", folder)
@@ -71,7 +71,7 @@ def test_a_tool_that_is_too_old(machines, machine, postgresql):
     """The other host has the pg_dump of PostgreSQL 15 alone."""
     before = postgresql.content()
     for check in (True, False):
-        result = machines["debian12"].upgrade(postgresql, check=check, version=bench.GUEST, backup="/srv/never")
+        result = machines["debian12"].upgrade(postgresql, check=check, version=testbed.GUEST, backup="/srv/never")
         assert result.failed
         assert "version 17 or newer" in result.msg
     assert postgresql.content() == before
@@ -104,13 +104,13 @@ def neighbours(database):
 def test_rehearsal_that_fails(machine, kind, request):
     database = request.getfixturevalue(kind)
     as_owner = "SET SESSION AUTHORIZATION mlflow;" if kind == "postgresql" else ""
-    database.sql(f"{as_owner} CREATE TABLE {bench.NEW_TABLE} (id int)")
+    database.sql(f"{as_owner} CREATE TABLE {testbed.NEW_TABLE} (id int)")
     before, around = database.content(), neighbours(database)
     for rehearsal in ("only", "first"):
         result = machine.upgrade(database, rehearsal=rehearsal)
         assert result.failed
         assert "The rehearsal failed, the database itself has not been touched" in result.msg
-        assert bench.NEW_TABLE in result.msg
+        assert testbed.NEW_TABLE in result.msg
         assert database.content() == before
         assert neighbours(database) == around
 
@@ -163,8 +163,8 @@ def test_a_schema_beside_those_of_others(machine, kind, backup, request):
     """MLflow in a schema of its own, and beside it one that its login cannot read."""
     database = request.getfixturevalue(kind)
     database.sql('ALTER SCHEMA public RENAME TO mlflow; CREATE SCHEMA "Other""s"; CREATE TABLE "Other""s".invoices (id int)')
-    uri = f"postgresql+psycopg2://{bench.USER}:{urllib.parse.quote(bench.PASSWORD, safe='')}@127.0.0.1/{database.name}?options=-csearch_path%3D"
-    options = {"virtualenv": f"{bench.ENVIRONMENTS}/{bench.NEW}"}
+    uri = f"postgresql+psycopg2://{testbed.USER}:{urllib.parse.quote(testbed.PASSWORD, safe='')}@127.0.0.1/{database.name}?options=-csearch_path%3D"
+    options = {"virtualenv": f"{testbed.ENVIRONMENTS}/{testbed.NEW}"}
     for name in ("mlfow", "%22Other%22%22s%22"):
         result = machine.run("mlflow_db_info", {**options, "backend_store_uri": uri + name})
         assert result.failed

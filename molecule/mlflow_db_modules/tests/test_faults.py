@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import bench
 import pytest
-from bench import NEW_HEAD, OLD_HEAD, each, on, wait_until
+import testbed
+from testbed import NEW_HEAD, OLD_HEAD, each, on, wait_until
 
 AS_BEFORE = f"The database is as it was, at revision {OLD_HEAD}"
 NOTHING_DONE = "has changed nothing"
@@ -29,7 +29,7 @@ def fails(threads):
 @on("debian12", "debian13")
 def test_an_idle_transaction_is_named(postgresql, fails, sessions):
     blocker = sessions(postgresql.session("reader"))
-    blocker.ask(f"BEGIN; SELECT count(*) FROM {bench.LATE_TABLE}")
+    blocker.ask(f"BEGIN; SELECT count(*) FROM {testbed.LATE_TABLE}")
     (pid,) = blocker.ask("SELECT pg_backend_pid()")
     innocent = sessions(postgresql.session())
     innocent.ask("BEGIN; SELECT count(*) FROM latest_metrics")
@@ -44,12 +44,12 @@ def test_an_idle_transaction_is_named(postgresql, fails, sessions):
 def test_an_idle_transaction_on_mariadb_is_named(machine, mariadb, backup, sessions):
     before = mariadb.content()
     # Of other users the server tells nothing to somebody without the right PROCESS.
-    blocker = sessions(mariadb.hold(bench.USER))
+    blocker = sessions(mariadb.hold(testbed.USER))
     (pid,) = blocker.ask("SELECT connection_id()")
     result = machine.upgrade(mariadb, lock_timeout=2, backup=backup)
     assert result.failed
     assert "waited too long" in result.msg
-    assert f"process {pid} of user {bench.USER}" in result.msg
+    assert f"process {pid} of user {testbed.USER}" in result.msg
     assert result.msg.count("process ") == 1, "the upgrade names itself"
     assert f"The backup from before is {result['backup_file']}" in result.msg
     assert mariadb.restore(result["backup_file"], machine) == before
@@ -59,7 +59,7 @@ def test_an_idle_transaction_on_mariadb_is_named(machine, mariadb, backup, sessi
 def test_of_two_upgraders_one_upgrades(machines, machine, postgresql, threads):
     for one in machines.values():
         one.host.check_output("rm -rf /srv/peer")
-    versions = {one: bench.NEW if one is machine else bench.GUEST for one in machines.values()}
+    versions = {one: testbed.NEW if one is machine else testbed.GUEST for one in machines.values()}
     runs = {one: threads.submit(one.upgrade, postgresql, version=versions[one], backup="/srv/peer") for one in machines.values()}
     results = {one: run.result() for one, run in runs.items()}
     assert sorted(result["changed"] for result in results.values()) == [False, True], results
@@ -72,7 +72,7 @@ def test_of_two_upgraders_one_upgrades(machines, machine, postgresql, threads):
     (upgrader,) = (one for one, result in results.items() if result["changed"])
     # What a newer pg_dump writes can be read by a newer PostgreSQL alone, so it goes where it lies.
     assert postgresql.restore(results[upgrader]["backup_file"], upgrader)
-    restored = bench.Postgresql(upgrader, "restored")
+    restored = testbed.Postgresql(upgrader, "restored")
     assert restored.revision() == OLD_HEAD
     assert restored.sql("SELECT count(*) FROM metrics") == "50000"
 
@@ -82,7 +82,7 @@ def test_an_upgrader_that_will_not_wait(machines, machine, postgresql, sessions,
     gate = sessions(postgresql.hold())
     first = threads.submit(machine.upgrade, postgresql)
     wait_until(postgresql.waiting, "the first upgrade")
-    second = machines["debian13"].upgrade(postgresql, version=bench.GUEST, wait_timeout=1)
+    second = machines["debian13"].upgrade(postgresql, version=testbed.GUEST, wait_timeout=1)
     assert second.failed
     assert "another upgrade" in second.msg
     assert NOTHING_DONE in second.msg
@@ -194,17 +194,17 @@ def test_a_user_who_may_only_read(machine, kind, request):
 
 @on("debian13")
 def test_a_schema_that_is_half_migrated(postgresql, backup, fails):
-    postgresql.sql(f"SET SESSION AUTHORIZATION mlflow; CREATE TABLE {bench.NEW_TABLE} (id int)")
+    postgresql.sql(f"SET SESSION AUTHORIZATION mlflow; CREATE TABLE {testbed.NEW_TABLE} (id int)")
     result = fails(postgresql, backup=backup)
     assert "is not the one of its revision" in result.msg
-    assert bench.NEW_TABLE in result.msg
+    assert testbed.NEW_TABLE in result.msg
     assert AS_BEFORE in result.msg
     assert result["backup_file"] in result.msg
 
 
 @on("debian12")
 def test_a_mariadb_schema_that_is_half_migrated(machine, mariadb, backup):
-    mariadb.sql(f"CREATE TABLE {bench.NEW_TABLE} (id int)")
+    mariadb.sql(f"CREATE TABLE {testbed.NEW_TABLE} (id int)")
     before = mariadb.content()
     result = machine.upgrade(mariadb, backup=backup)
     assert result.failed

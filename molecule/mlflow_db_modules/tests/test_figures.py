@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 
-import bench
 import pytest
-from bench import on
+import testbed
+from testbed import on
 
 # What is aimed at is 8 times and 1.5 s. The limits leave room for a busy machine, and none for an import of MLflow.
 FASTER, OVERHEAD = 2, 3
-TABLE = bench.PROJECT / ".build" / "figures" / "mlflow_db_modules.txt"
+TABLE = testbed.PROJECT / ".build" / "figures" / "mlflow_db_modules.txt"
 STOPWATCH = """
 import subprocess, sys, time
 start = time.monotonic()
@@ -26,7 +26,7 @@ def packed(machine):
 
     def pack(module, database):
         machine.host.check_output("rm -rf /root/.ansible/tmp")
-        options = {"virtualenv": f"{bench.ENVIRONMENTS}/{bench.NEW}", **database.options}
+        options = {"virtualenv": f"{testbed.ENVIRONMENTS}/{testbed.NEW}", **database.options}
         keep = {"ANSIBLE_KEEP_REMOTE_FILES": "true", "ANSIBLE_PIPELINING": "false"}
         assert not machine.run(module, options, environment=keep).failed
         target = f"/root/{module}.py"
@@ -51,11 +51,11 @@ def report(machine, lines):
 
 @on("debian12", "debian13")
 def test_figures(machine, postgresql, packed):
-    mlflow = ["env", "MLFLOW_DISABLE_TELEMETRY=true", f"{bench.ENVIRONMENTS}/{bench.NEW}/bin/mlflow", "db", "upgrade", postgresql.uri]
+    mlflow = ["env", "MLFLOW_DISABLE_TELEMETRY=true", f"{testbed.ENVIRONMENTS}/{testbed.NEW}/bin/mlflow", "db", "upgrade", postgresql.uri]
     upgrade = packed("mlflow_db_upgrade", postgresql)
     info = packed("mlflow_db_info", postgresql)
     nothing = {"mlflow db upgrade": mlflow, "mlflow_db_info": info, "mlflow_db_upgrade": upgrade}
-    assert postgresql.revision() == bench.NEW_HEAD
+    assert postgresql.revision() == testbed.NEW_HEAD
     # They take turns, so that another load meets all of them.
     rounds = [{name: seconds(machine, argv) for name, argv in nothing.items()} for turn in range(5)]
     same = {name: statistics.median(times[name] for times in rounds) for name in nothing}
@@ -63,14 +63,14 @@ def test_figures(machine, postgresql, packed):
     def migration(argv):
         postgresql.start_over()
         time = seconds(machine, argv)
-        assert postgresql.revision() == bench.NEW_HEAD
+        assert postgresql.revision() == testbed.NEW_HEAD
         return time
 
     pairs = [(migration(mlflow), migration(upgrade)) for turn in range(3)]
     overhead = statistics.median(ours - theirs for theirs, ours in pairs)
     lines = [f"nothing pending, {name}: {time:.2f} s, {same['mlflow db upgrade'] / time:.1f} times as fast" for name, time in same.items()]
-    lines += [f"{bench.OLD} -> {bench.NEW}, {name}: {statistics.median(pair[n] for pair in pairs):.2f} s" for n, name in enumerate(list(nothing)[::2])]
-    lines += [f"{bench.OLD} -> {bench.NEW}, mlflow_db_upgrade takes longer by: {overhead:.2f} s"]
+    lines += [f"{testbed.OLD} -> {testbed.NEW}, {name}: {statistics.median(pair[n] for pair in pairs):.2f} s" for n, name in enumerate(list(nothing)[::2])]
+    lines += [f"{testbed.OLD} -> {testbed.NEW}, mlflow_db_upgrade takes longer by: {overhead:.2f} s"]
     report(machine, lines)
     for module in ("mlflow_db_info", "mlflow_db_upgrade"):
         assert same["mlflow db upgrade"] > FASTER * same[module], lines

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import urllib.parse
 
-import bench
 import pytest
-from bench import on, wait_until
+import testbed
+from testbed import on, wait_until
 
 # Found in all of its forms: the plain word stands in each of them, and the percent-encoded one in a URI.
 WORD = "s3cretM4rker"
@@ -61,10 +61,10 @@ def quoted(password):
 @pytest.fixture
 def marked(postgresql, sessions):
     """A database whose owner has the password that is looked for."""
-    session = sessions(bench.Postgresql(postgresql.machine, "postgres").session())
+    session = sessions(testbed.Postgresql(postgresql.machine, "postgres").session())
     session.ask(f"ALTER ROLE mlflow PASSWORD {quoted(PASSWORD)}")
     yield postgresql
-    session.ask(f"ALTER ROLE mlflow PASSWORD {quoted(bench.PASSWORD)}")
+    session.ask(f"ALTER ROLE mlflow PASSWORD {quoted(testbed.PASSWORD)}")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def marked_mariadb(mariadb, sessions):
     session.ask("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
     session.ask(f"SET PASSWORD FOR mlflow@'%' = PASSWORD({quoted(ASCII_PASSWORD)})")
     yield mariadb
-    session.ask(f"SET PASSWORD FOR mlflow@'%' = PASSWORD({quoted(bench.PASSWORDS['mysql'])})")
+    session.ask(f"SET PASSWORD FOR mlflow@'%' = PASSWORD({quoted(testbed.PASSWORDS['mysql'])})")
 
 
 def search(machine, output, arguments):
@@ -89,7 +89,7 @@ def search(machine, output, arguments):
 
 
 def run(machine, options, **more):
-    return machine.run("mlflow_db_upgrade", {"virtualenv": f"{bench.ENVIRONMENTS}/{bench.NEW}", **options}, verbosity=4, **more)
+    return machine.run("mlflow_db_upgrade", {"virtualenv": f"{testbed.ENVIRONMENTS}/{testbed.NEW}", **options}, verbosity=4, **more)
 
 
 @pytest.mark.parametrize(("machine", "pipelining"), [("debian12", "true"), ("debian13", "false")], indirect=["machine"])
@@ -97,10 +97,10 @@ def test_an_upgrade_with_backup_and_rehearsal(machine, marked, backup, watched, 
     uri = f"postgresql+psycopg2://mlflow:{urllib.parse.quote(PASSWORD, safe='')}@{machine.address}/{marked.name}"
     result = run(machine, {"backend_store_uri": uri, "backup": backup, "rehearsal": "first"}, environment={"ANSIBLE_PIPELINING": pipelining})
     assert not result.failed, result.output
-    assert marked.revision() == bench.NEW_HEAD
+    assert marked.revision() == testbed.NEW_HEAD
     arguments = watched()
     assert "pg_dump" in arguments
-    assert f"{bench.NEW}/bin/python" in arguments
+    assert f"{testbed.NEW}/bin/python" in arguments
     assert "pending: " in result.output, "there is no diff to search"
     search(machine, result.output, arguments)
 

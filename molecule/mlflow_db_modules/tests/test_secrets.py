@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-import bench
 import pytest
-from bench import on
+import testbed
+from testbed import on
 
 PASSPHRASE, WEBHOOK_KEY = "the right passphrase of the server", "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
 STORE = """
@@ -21,13 +21,13 @@ Registry(uri).create_webhook("hook", "https://1.1.1.1/", [WebhookEvent(WebhookEn
 
 
 @on("debian12", "debian13")
-@pytest.mark.parametrize("version", [bench.OLD, bench.NEW])
+@pytest.mark.parametrize("version", [testbed.OLD, testbed.NEW])
 def test_keys_are_tried_on_what_is_stored(machine, version):
     file = f"/srv/secrets-{version}.db"
     environment = f"MLFLOW_CRYPTO_KEK_PASSPHRASE='{PASSPHRASE}' MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY={WEBHOOK_KEY} MLFLOW_DISABLE_TELEMETRY=true"
     machine.host.check_output("rm -f %s", file)
-    machine.host.check_output(f"{environment} {bench.ENVIRONMENTS}/{version}/bin/python -c %s %s", STORE, file)
-    database = {"driver": "sqlite", "login_db": file, "virtualenv": f"{bench.ENVIRONMENTS}/{version}"}
+    machine.host.check_output(f"{environment} {testbed.ENVIRONMENTS}/{version}/bin/python -c %s %s", STORE, file)
+    database = {"driver": "sqlite", "login_db": file, "virtualenv": f"{testbed.ENVIRONMENTS}/{version}"}
 
     def readable(**keys):
         answer = machine.run("mlflow_db_info", {**database, **keys})
