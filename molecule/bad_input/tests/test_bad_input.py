@@ -303,7 +303,7 @@ CASES = [
     ("nginx_tls", "header with a blank", {"nginx_tls_response_headers": {"My Header": "x"}}, r"not My Header"),
     ("nginx_tls", "quote in a header", {"nginx_tls_response_headers": {"X-Mine": 'a "b"'}}, r'as a "b" does'),
     ("nginx_tls", "no source of scripts", {"nginx_tls_script_sources": []}, r"nginx_tls_script_sources is empty"),
-    ("nginx_tls", "two sources in one", {"nginx_tls_script_sources": ["'self' example.com"]}, r"not 'self' example\.com"),
+    ("nginx_tls", "two sources in a word", {"nginx_tls_script_sources": ["'self' example.com"]}, r"not 'self' example\.com"),
     ("nginx_tls", "size with a blank", {"nginx_tls_api_max_body_size": "64 MB"}, r"not '64 MB'"),
     ("nginx_tls", "origin with a path", {"nginx_tls_allowed_origins": ["https://example.com/"]}, r"allowed_origins holds https://example\.com/"),
     ("nginx_tls", "everybody is trusted", {"nginx_tls_trusted_proxies": ["0.0.0.0/0"]}, r"trusted_proxies holds 0\.0\.0\.0/0"),
@@ -463,6 +463,7 @@ def pattern(message):
 
 def test_every_check_has_a_case(problems):
     """What was said tells which check it came from: the one whose own words are the most of it."""
+    assert len(problems) == len(CASES), "two cases have the same title"
     seen = set()
     for (role, _title), texts in problems.items():
         for text in texts:
