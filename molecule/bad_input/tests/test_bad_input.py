@@ -420,8 +420,8 @@ def problems(machines):
     for index, (_output, said, _changed) in enumerate(machines):
         for (role, title, _variables, _message), results in zip(CASES[index :: len(HOSTS)], said, strict=True):
             # Of a loop, each of its rounds.
-            failures = [part for result in results for part in result.get("results", [result]) if part.get("failed")]
-            told[role, title] = [problem for failure in failures for problem in failure.get("problems", [failure["msg"]])]
+            failures = [part for result in results if result.get("failed") for part in result.get("results", [result])]
+            told[role, title] = [problem for failure in failures for problem in failure.get("problems", [failure.get("msg", "")])]
     return told
 
 
