@@ -265,7 +265,7 @@ class Database:
 
     def _ask(self, action: str, **request: t.Any) -> t.Any:
         request.update(action=action, uri=self.uri.text, component=self.component)
-        request["programs"] = [(program.__name__, t.cast("InspectLoader", program.__loader__).get_source(program.__name__)) for program in PROGRAMS]
+        request["programs"] = [(program.__name__, t.cast(InspectLoader, program.__loader__).get_source(program.__name__)) for program in PROGRAMS]
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
             del os.environ[name]
         # 0 means no limit to timeout(1), so that a limit which is used up must stay above it.
