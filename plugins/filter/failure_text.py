@@ -35,7 +35,7 @@ _value:
 
 def failure_text(result: dict[str, t.Any]) -> str:
     """The result of a loop has a message of its own, which says nothing."""
-    failed = next((part for part in result.get("results") or [result] if part.get("failed")), {})
+    failed: dict[str, t.Any] = next((part for part in result.get("results") or [result] if part.get("failed")), {})
     return " ".join(str(failed[name]) for name in ("msg", "stderr") if failed.get(name))
 
 
