@@ -134,8 +134,8 @@ def test_only_what_is_asked_for_is_compiled(tmp_path):
         (packages / name).write_text(source)
     venv = make(run_for_real, tmp_path, compile_only=["broken", "server", "missing", "missing.*", "whole.*"])
     venv.sync()
-    compiled = {str(path.relative_to(packages)).replace("__pycache__/", "").split(".")[0] for path in packages.rglob("*.pyc")}
-    assert compiled == {"server/__init__", "needed", "whole/__init__", "whole/lazy", "broken"}
+    compiled = {str(path.relative_to(packages).with_name(path.name.partition(".")[0])) for path in packages.rglob("*.pyc")}
+    assert compiled == {"server/__pycache__/__init__", "__pycache__/needed", "whole/__pycache__/__init__", "whole/__pycache__/lazy", "__pycache__/broken"}
 
 
 @pytest.mark.parametrize(("asked", "by_uv"), [(None, True), ([], False), (["server"], False)])
