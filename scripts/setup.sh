@@ -68,7 +68,7 @@ setup_docker() {
 # Our image for one distribution, built on the official base image, or on a debootstrap where no registry answers.
 setup_image() {
   local distro=$1 suite=$2 image base tag
-  tag=$(sha256sum "$ROOT/tests/images/Dockerfile" | cut -c1-12)
+  tag=$(cat "$ROOT"/tests/images/* | sha256sum | cut -c1-12)
   image=$IMAGE_PREFIX:${distro/:/}
   if [ "$(docker image inspect --format '{{ index .Config.Labels "definition" }}' "$image" 2>/dev/null)" = "$tag" ]; then return; fi
   base=$distro
