@@ -38,7 +38,9 @@ def keep(**options):
     return {"mlops.mlflow.host_files": {"files": [file]}, "register": "said"}
 
 
-@pytest.mark.parametrize("pipelining", ["True", "False"])
+@pytest.mark.parametrize(
+    "pipelining", [pytest.param("True", marks=pytest.mark.one_machine("debian12")), pytest.param("False", marks=pytest.mark.one_machine("debian13"))]
+)
 def test_secrets_do_not_come_to_light(host, play, pipelining):
     refused = {"failed_when": "said is not failed"}
     tasks = [
@@ -65,6 +67,7 @@ def test_secrets_do_not_come_to_light(host, play, pipelining):
     assert left.stdout == ""
 
 
+@pytest.mark.one_machine("debian13")
 @pytest.mark.parametrize("module", ["host_files", "host_info"])
 def test_examples_run(play, tmp_path, module):
     for folder, name in (("templates", "mlflow.env.j2"), ("files", "ca.crt")):

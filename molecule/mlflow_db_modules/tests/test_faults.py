@@ -26,7 +26,7 @@ def fails(threads):
     return run
 
 
-@on("debian12", "debian13")
+@on("debian13")
 def test_an_idle_transaction_is_named(postgresql, fails, sessions):
     blocker = sessions(postgresql.session("reader"))
     blocker.ask(f"BEGIN; SELECT count(*) FROM {testbed.LATE_TABLE}")
@@ -91,7 +91,7 @@ def test_an_upgrader_that_will_not_wait(machines, machine, postgresql, sessions,
     assert postgresql.revision() == NEW_HEAD
 
 
-@on("debian12", "debian13")
+@on("debian12")
 def test_a_killed_upgrader(machine, postgresql, backup, sessions, fails):
     gate = sessions(postgresql.hold())
 

@@ -6,7 +6,6 @@ import json
 
 import pytest
 import testbed
-from testbed import on
 
 PASSPHRASE, WEBHOOK_KEY = "the right passphrase of the server", "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
 STORE = """
@@ -20,8 +19,7 @@ Registry(uri).create_webhook("hook", "https://1.1.1.1/", [WebhookEvent(WebhookEn
 """
 
 
-@on("debian12", "debian13")
-@pytest.mark.parametrize("version", [testbed.OLD, testbed.NEW])
+@pytest.mark.parametrize(("machine", "version"), [("debian12", testbed.OLD), ("debian13", testbed.NEW)], indirect=["machine"])
 def test_keys_are_tried_on_what_is_stored(machine, version):
     file = f"/srv/secrets-{version}.db"
     environment = f"MLFLOW_CRYPTO_KEK_PASSPHRASE='{PASSPHRASE}' MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY={WEBHOOK_KEY} MLFLOW_DISABLE_TELEMETRY=true"

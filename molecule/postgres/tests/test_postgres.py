@@ -13,6 +13,8 @@ import yaml
 
 SCENARIO = pathlib.Path(__file__).parents[1]
 HOSTS = ["postgres-debian12", "postgres-debian13"]
+# Where side_effect.yml took over a cluster, and where it left data.
+SHOP, DATA = pytest.mark.one_machine("debian13"), pytest.mark.one_machine("debian12")
 
 
 class Loader(yaml.SafeLoader):
@@ -167,7 +169,7 @@ def shown_certificate(host, port):
     return host.check_output("openssl s_client -starttls postgres -connect 127.0.0.1:%s </dev/null 2>/dev/null | openssl x509", str(port))
 
 
-@pytest.mark.parametrize(("cluster", "port", "connections"), [("main", 5432, "40"), ("shop", 5434, "300")])
+@pytest.mark.parametrize(("cluster", "port", "connections"), [("main", 5432, "40"), pytest.param("shop", 5434, "300", marks=SHOP)])
 def test_what_is_written_is_what_runs(host, cluster, port, connections):
     """After a failed run, and for a cluster that ran before the role came."""
     assert shown_certificate(host, port) == host.check_output("openssl x509 -in /etc/postgresql/tls/%s/server.crt", cluster)
@@ -187,6 +189,7 @@ def test_who_does_not_log_in_is_sent_away(host):
     assert 5 < float(host.check_output("python3 -c %s", code)) < 20
 
 
+@SHOP
 def test_the_rules_of_others_stay_and_open_nothing_of_ours(host):
     """The shop trusts everybody, and goes on to; the role's database lets nobody in by that."""
 
@@ -200,7 +203,7 @@ def test_the_rules_of_others_stay_and_open_nothing_of_ours(host):
     assert host.check_output("cat /etc/postgresql/*/shop/pg_hba.conf.before-mlops") == "local all postgres peer\nlocal all all trust\nhost all all all trust"
 
 
-@pytest.fixture(params=["main", "shop"])
+@pytest.fixture(params=["main", pytest.param("shop", marks=SHOP)])
 def service(host, request):
     """One whose cluster the role made, and one that archives and was there before."""
     return f"postgresql@{host.check_output('ls /usr/lib/postgresql')}-{request.param}.service"
@@ -232,7 +235,6 @@ def test_confined_server_does_its_work(host):
     # The shared memory of other clusters has the same owner.
     assert host.run("ls /dev/shm/PostgreSQL.*").rc == 0
     host.check_output("pg_ctlcluster %s main start", version)
-    ask(host, "INSERT INTO apart VALUES (1)")
     ask(host, "VACUUM (FULL, ANALYZE)")
     assert "PostgreSQL database dump complete" in host.check_output("cd /; runuser -u postgres -- pg_dumpall; runuser -u postgres -- pg_dump mlflow")
     assert ask(host, "SET jit = on; SET jit_above_cost = 0; SELECT sum(x) FROM generate_series(1, 9) x") == "45"
@@ -247,6 +249,12 @@ def test_confined_server_does_its_work(host):
     assert (host.file(log).user, host.file(log).group) == ("postgres", "adm")
 
 
+@DATA
+def test_confined_server_reaches_its_tablespaces(host):
+    ask(host, "INSERT INTO apart VALUES (1)")
+
+
+@SHOP
 def test_confined_server_of_others_does_its_work(host):
     shop = "cd /; runuser -u postgres -- psql --host=/tmp --port=5434 -qAtc %s"
     archived = host.check_output(shop, "SELECT pg_walfile_name(pg_switch_wal())")
@@ -258,6 +266,7 @@ def test_confined_server_of_others_does_its_work(host):
     assert host.file(f"/srv/archive/{archived}").size == 16 * 1024 * 1024
 
 
+@DATA
 def test_data_outlives_an_uninstall(host):
     assert ask(host, "SELECT answer FROM kept", "mlflow") == "42"
 

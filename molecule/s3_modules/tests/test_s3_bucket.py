@@ -53,7 +53,9 @@ def sampled(host):
     host.check_output("touch /run/argv.stop && while systemctl is-active --quiet argv; do sleep 0.1; done")
 
 
-@pytest.mark.parametrize("pipelining", ["True", "False"])
+@pytest.mark.parametrize(
+    "pipelining", [pytest.param("True", marks=pytest.mark.one_machine("debian12")), pytest.param("False", marks=pytest.mark.one_machine("debian13"))]
+)
 def test_secrets_do_not_come_to_light(host, play, pipelining):
     user = {"access_key": "leak", "secret_key": "{{ secret }}"}
     bucket = {"mlops.mlflow.s3_bucket": {**S3, **user, "name": "proof-leak", "tags": {"a": "b"}, "quota": "1G"}}
@@ -93,6 +95,7 @@ def test_secrets_do_not_come_to_light(host, play, pipelining):
         assert found == [], found
 
 
+@pytest.mark.one_machine("debian12")
 def test_examples_run(play):
     """Every example of the modules, on servers that go by the names in them."""
     setup = [
