@@ -33,7 +33,10 @@ TARBALL = {
     *("changelogs", "docs", "inventory.example", "meta", "playbooks", "plugins", "roles"),
 }
 TAIL_LINES = 60
-SLOWEST = 15
+SLOWEST = 10
+# A line that tells why a step failed: of Ansible, pytest, Molecule, ansible-lint or ansible-test.
+CAUSE = re.compile(r"^(fatal: |\[ERROR\]: |ERROR|FAILED |E  +\S|FATAL|CRITICAL|\S+:\d+: error)")
+CAUSES = 8
 # What the output says of parts: Molecule's sequence, the tasks of Ansible, the tests of ansible-test and pytest.
 PHASE = re.compile(r"INFO +\[\S+ > (?P<phase>\w+)\] Execut(?:ing|ed: .*)$")
 TASK = re.compile(r"(?:TASK|PLAY|RUNNING HANDLER) \[(?P<task>.*)\] \*+$|PLAY RECAP|Running sanity test '(?P<sanity>.*)'")
@@ -116,6 +119,11 @@ class Step:
         self.cpu_seconds += usage.ru_utime + usage.ru_stime
         if process.returncode:
             raise StepError(f"{argv[0]} exited with {process.returncode}")
+
+    def causes(self) -> list[str]:
+        """The last lines of the log that name a cause, or its last lines."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if CAUSE.match(line)][-CAUSES:] or lines[-CAUSES:]
 
     def run(self) -> None:
         start = time.monotonic()
@@ -274,6 +282,9 @@ def main(names: list[str]) -> int:
     if slowest:
         print("slowest parts:", *(f"  {seconds:6.1f} s  {name}: {part}" for seconds, name, part in slowest), sep="\n")
     print(f"total: {time.monotonic() - start:.0f} s")
+    for step in steps:
+        if not step.ok:
+            print(f"{step.name} failed:", *(f"  {line[:300]}" for line in step.causes()), sep="\n")
     print(f"{len(steps) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
