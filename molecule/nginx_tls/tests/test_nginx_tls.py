@@ -143,6 +143,7 @@ def test_wrong_login_is_refused(site, user, password):
     assert_login_wanted(site.request("GET", "/", basic(user, password)))
 
 
+@pytest.mark.one_machine("debian13")
 def test_fail2ban_as_documented_bans_guessers_alone(site):
     readme = (Path(__file__).parents[3] / "roles/nginx_tls/README.md").read_text()
     jail = re.search(r"```ini\n(.*?)```", readme, re.DOTALL)[1]
