@@ -8,7 +8,7 @@ import testbed
 from testbed import NEW_HEAD, OLD_HEAD, each, on, wait_until
 
 
-@each("debian12-postgresql", "debian12-mariadb", "debian13-postgresql", "debian13-mariadb", "debian13-sqlite")
+@each("debian12-postgresql", "debian13-mariadb", "debian13-sqlite")
 def test_backup_before_an_upgrade(machine, kind, backup, request):
     database = request.getfixturevalue(kind)
     before = database.content()
@@ -158,7 +158,7 @@ def test_rehearsal_on_mariadb_is_refused(machine, mariadb):
     assert mariadb.revision() == OLD_HEAD
 
 
-@each("debian12-postgresql", "debian13-postgresql")
+@each("debian13-postgresql")
 def test_a_schema_beside_those_of_others(machine, kind, backup, request):
     """MLflow in a schema of its own, and beside it one that its login cannot read."""
     database = request.getfixturevalue(kind)

@@ -84,8 +84,9 @@ def search(machine, output, arguments):
     for form in FORMS:
         for place, content in places.items():
             assert form not in content, f"in {place}"
-        found = machine.host.run("grep -rlF -e %s /tmp /var/tmp /root /var/log /run /home --exclude=watched --exclude-dir=journal", form).stdout
-        assert found == ""
+    forms = " ".join(["-e %s"] * len(FORMS))
+    found = machine.host.run(f"grep -rlF {forms} /tmp /var/tmp /root /var/log /run /home --exclude=watched --exclude-dir=journal", *FORMS).stdout
+    assert found == ""
 
 
 def run(machine, options, **more):
