@@ -16,9 +16,9 @@ WRONG = f"wr0ng{WORD}%/@"
 ASCII_PASSWORD = PASSWORD.replace("é", "")
 FORMS = [WORD, urllib.parse.quote(PASSWORD, safe=""), base64.b64encode(WORD.encode()).decode()]
 
-# As fast as it can, so that no process is too short for it.
+# So often that no process is too short for it, and no more: it takes the time of what it watches.
 WATCHER = """
-import os
+import os, time
 seen = set()
 with open("/run/watched", "ab", buffering=0) as log:
     open("/run/watching", "w").close()
@@ -32,6 +32,7 @@ with open("/run/watched", "ab", buffering=0) as log:
             if line not in seen:
                 seen.add(line)
                 log.write(line.replace(b"\\0", b" ") + b"\\n")
+        time.sleep(0.01)
 """
 
 
