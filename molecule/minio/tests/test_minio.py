@@ -32,7 +32,7 @@ print(json.dumps([run(code) for code in o["codes"]], default=str))
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def call(host):
     """Run expressions with a signed client on the host; their answers, or the code of the error."""
     scheme = "https" if host.file("/etc/minio/certs/public.crt").exists else "http"

@@ -81,7 +81,7 @@ class Site:
         return json.loads(response.content)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def site(host):
     return Site(host)
 
@@ -366,6 +366,7 @@ def wait_until(condition, seconds=20):
         time.sleep(0.2)
 
 
+@pytest.mark.one_machine("debian12")
 def test_half_sent_requests_do_not_fill_nginx(site):
     """More of them than a worker has connections by the package's configuration. None is kept for long."""
     workers = len(site.host.check_output("pgrep -P $(systemctl show -P MainPID nginx)").split())

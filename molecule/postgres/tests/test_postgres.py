@@ -25,19 +25,19 @@ Loader.add_constructor("!unsafe", lambda loader, node: node.value)
 SECRETS = yaml.load((SCENARIO / "input" / "secrets.yml").read_text(), Loader).values()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address(host):
     return host.check_output("hostname -I").split()[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def peer(host):
     """The other container of the scenario."""
     name = host.backend.get_hostname()
     return testinfra.get_host("docker://" + next(other for other in HOSTS if other != name))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ca(host, peer):
     """The CA's certificate as the role fetched it, on the other container."""
     name = host.backend.get_hostname()
