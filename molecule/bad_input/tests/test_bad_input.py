@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ SCENARIO = Path(__file__).parent.parent
 ROOT = SCENARIO.parent.parent
 WORK = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 DEFAULTS = ROOT / "roles/mlflow_server/defaults/main.yml"
-HOSTS = ("bad_input-debian12", "bad_input-debian13")
+MACHINE = "bad_input-debian13"
 
 POSTGRES = {
     "postgres_users": [{"name": "mlflow", "password": "right-password"}],
@@ -361,7 +360,7 @@ def write_certificates():
         (WORK / f"{name}.crt").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
 
 
-def changed_files(host):
+def changed_files():
     """What changed on the machine since the last call, but for what runs anyway (logs, caches, the services' own data): files, and folders come or gone."""
     ignored = ("/proc", "/sys", "/run", "/tmp", "/var/log", "/var/cache", "/var/lib/apt", "/root", "/var/lib/postgresql", "/var/lib/mlflow", "/var/tmp")
     look = "find / -xdev -not \\( " + " ".join(f"-path '{path}*' -o" for path in ignored) + " -false \\)"
@@ -369,22 +368,22 @@ def changed_files(host):
         {look} -type d | sort >/root/folders.now
         if [ -e /root/stamp ]; then diff /root/folders /root/folders.now; {look} -not -type d -cnewer /root/stamp; fi
         mv /root/folders.now /root/folders; touch /root/stamp; sleep 0.02"""
-    return subprocess.run(["docker", "exec", host, "sh", "-c", script], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+    return subprocess.run(["docker", "exec", MACHINE, "sh", "-c", script], check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
 
 
-def run(host, cases, *arguments, **variables):
-    """Run the role of each case on a machine, in one process: the exit status, all that was written, and of each case what each task said."""
+def run(cases, *arguments, **variables):
+    """Run the role of each case on the machine, in one process: the exit status, all that was written, and of each case what each task said."""
     hosts = {
         f"case{number}-{role}": {
             "ansible_connection": "community.docker.docker",
-            "ansible_host": host,
+            "ansible_host": MACHINE,
             "case_role": role,
             **GOOD.get(role, {}),
             **case,
         }
         for number, (role, case) in enumerate(cases)
     }
-    inventory = WORK / f"cases-{host}.yml"
+    inventory = WORK / "cases.yml"
     inventory.write_text(json.dumps({"cases": {"hosts": hosts}}))
     argv = ["ansible-playbook", "-i", str(WORK / "inventory"), "-i", str(inventory), "-e", json.dumps(variables), str(SCENARIO / "case.yml"), *arguments]
     env = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_FORKS": "4"}
@@ -398,29 +397,23 @@ def run(host, cases, *arguments, **variables):
     return done, list(said.values()), stats["stats"]
 
 
-def run_cases(host, cases):
-    changed_files(host)
-    done, said, _stats = run(host, [(role, variables) for role, _title, variables, _message in cases])
-    return done.stdout + done.stderr, said, changed_files(host)
-
-
 @pytest.fixture(scope="module")
-def machines():
-    """All cases, half on each machine, the machines side by side."""
+def cases():
+    """All that was written by the run of all cases, what each was told, and what is changed on the machine."""
     write_certificates()
-    with ThreadPoolExecutor(len(HOSTS)) as lanes:
-        return list(lanes.map(run_cases, HOSTS, [CASES[index :: len(HOSTS)] for index in range(len(HOSTS))]))
+    changed_files()
+    done, said, _stats = run([(role, variables) for role, _title, variables, _message in CASES])
+    return done.stdout + done.stderr, said, changed_files()
 
 
 @pytest.fixture(scope="module")
-def problems(machines):
+def problems(cases):
     """What each case was told, by role and title."""
     told = {}
-    for index, (_output, said, _changed) in enumerate(machines):
-        for (role, title, _variables, _message), results in zip(CASES[index :: len(HOSTS)], said, strict=True):
-            # Of a loop, each of its rounds.
-            failures = [part for result in results if result.get("failed") for part in result.get("results", [result])]
-            told[role, title] = [problem for failure in failures for problem in failure.get("problems", [failure.get("msg", "")])]
+    for (role, title, _variables, _message), results in zip(CASES, cases[1], strict=True):
+        # Of a loop, each of its rounds.
+        failures = [part for result in results if result.get("failed") for part in result.get("results", [result])]
+        told[role, title] = [problem for failure in failures for problem in failure.get("problems", [failure.get("msg", "")])]
     return told
 
 
@@ -429,9 +422,8 @@ def test_bad_input_is_refused(problems, role, title, message):
     assert re.search(message, " ".join(" ".join(problems[role, title]).split()))
 
 
-@pytest.mark.parametrize("index", range(len(HOSTS)))
-def test_a_refusal_changes_nothing_and_shows_no_password(machines, index):
-    output, _said, changed = machines[index]
+def test_a_refusal_changes_nothing_and_shows_no_password(cases):
+    output, _said, changed = cases
     assert "right-password" not in output
     assert "wrong-password" not in output
     assert changed == []
@@ -471,10 +463,10 @@ def test_every_check_has_a_case(problems):
     assert [check for check in CHECKS if check not in seen] == []
 
 
-@pytest.mark.usefixtures("machines")
+@pytest.mark.usefixtures("cases")
 def test_corrected_input_converges_without_a_change():
     """What ran before the refusals still runs, and needs nothing."""
-    done, _said, stats = run(HOSTS[0], [("postgres", {}), ("mlflow_server", {})])
+    done, _said, stats = run([("postgres", {}), ("mlflow_server", {})])
     assert done.returncode == 0, done.stdout[-3000:]
     assert {host: total["changed"] for host, total in stats.items()} == {"case0-postgres": 0, "case1-mlflow_server": 0}, done.stdout[-3000:]
 
@@ -484,24 +476,24 @@ def numbers_as_text(role):
     return {name: str(option["default"]) for name, option in options(role).items() if option.get("type") == "int" and isinstance(option.get("default"), int)}
 
 
-@pytest.mark.usefixtures("machines")
+@pytest.mark.usefixtures("cases")
 @pytest.mark.parametrize(("roles", "arguments"), [(("postgres", "mlflow_server"), ()), (("firewall", "minio", "nginx_tls"), ("--check",))])
 def test_numbers_may_be_text_and_facts_are_gathered_where_they_are_missing(roles, arguments):
     """What runs needs no change; what does not is planned."""
-    done, _said, stats = run(HOSTS[0], [(role, numbers_as_text(role)) for role in roles], *arguments, case_gather_facts=False)
+    done, _said, stats = run([(role, numbers_as_text(role)) for role in roles], *arguments, case_gather_facts=False)
     assert done.returncode == 0, done.stdout[-3000:]
     assert len(stats) == len(roles)
     assert arguments or not any(total["changed"] for total in stats.values()), done.stdout[-3000:]
 
 
-@pytest.mark.usefixtures("machines")
+@pytest.mark.usefixtures("cases")
 def test_a_schema_is_not_changed_host_by_host():
     """With serial: 1 the second host would serve on with old code from the new schema."""
     names = ["case0-mlflow_server", "case1-mlflow_server"]
-    changed_files(HOSTS[0])
-    done, (first, second), _stats = run(HOSTS[0], [("mlflow_server", {**OLDER, "mlflow_server_hosts": names})] * 2, case_serial=1)
+    changed_files()
+    done, (first, second), _stats = run([("mlflow_server", {**OLDER, "mlflow_server_hosts": names})] * 2, case_serial=1)
     assert done.returncode != 0
     message = " ".join(result["msg"] for result in first if result.get("failed"))
     assert re.search(rf"change the schema of a database that {names[1]} .*without --limit and\s+serial", message), message
-    assert changed_files(HOSTS[0]) == []
+    assert changed_files() == []
     assert second == []
