@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
+MARKERS = {
+    # The name of the machine stands in the name of the test.
+    "one_machine(name): what is the same on both machines is proven on the one whose name ends so": lambda item, name: f"-{name}" in item.name,
+    "one_scenario(name): what is the same in both scenarios of a site is proven in this one": lambda item, name: os.environ["MOLECULE_SCENARIO_NAME"] == name,
+}
+
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "one_machine(name): what is the same on both machines is proven on the one whose name ends so")
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 def pytest_collection_modifyitems(config, items):
-    """The name of the machine stands in the name of the test."""
-    wanted = {item: item.get_closest_marker("one_machine") for item in items}
-    left = [item for item, mark in wanted.items() if mark and f"-{mark.args[0]}" not in item.name]
-    items[:] = [item for item in items if item not in left]
-    config.hook.pytest_deselected(items=left)
+    for marker, belongs in MARKERS.items():
+        marked = {item: item.get_closest_marker(marker.partition("(")[0]) for item in items}
+        left = [item for item, found in marked.items() if found and not belongs(item, *found.args)]
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=left)

@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 LOG = """
 import hashlib, os, pathlib, mlflow
@@ -40,6 +42,7 @@ def restore(*options):
     return json.loads("{" + message.strip().rstrip(",") + "}")["msg"]
 
 
+@pytest.mark.one_scenario("site")
 def test_deleted_artifacts_come_back(client):
     # MLflow's client says something before.
     experiment, run, checksum = client(LOG).stdout.splitlines()[-1].split()

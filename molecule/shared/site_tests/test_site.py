@@ -188,6 +188,7 @@ def test_no_keys_are_there_that_do_not_count(groups, execute):
     assert execute(host, "test", "-e", "/var/lib/mlflow/mlflow.secrets.env", check=False).returncode == 1
 
 
+@pytest.mark.one_scenario("site_all_in_one")
 def test_every_route_answers_as_at_a_plain_server(groups, execute, secrets):
     """The front sends each path to the server that has it: nothing of MLflow's API is missing, or answered by somebody else."""
     (host,) = groups["mlflow_server"]
