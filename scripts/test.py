@@ -1,4 +1,4 @@
-"""Runs the test steps, Molecule scenarios two at a time, and sums up as `N passed, N failed`.
+"""Runs the test steps, as many at a time as there are processors for, and sums up as `N passed, N failed`.
 
 Usage: scripts/test.py [step ...]     Steps: lint, sanity, units, contract, collection, or the name of a Molecule scenario. All of them without arguments.
 Each step writes .build/logs/<step>.log, and what its parts took to .build/times/<step>.json: the longest steps of the last run start first.
@@ -26,7 +26,8 @@ LOGS = ROOT / ".build" / "logs"
 TIMES = ROOT / ".build" / "times"
 # The longest first, as far as their names tell.
 SCENARIOS = sorted((path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: ("site" not in name, name.endswith("modules"), name))
-LANES = 2
+# A step fills a processor and waits for little. More than two for two processors make servers start too slowly for some tests.
+LANES = min(max(2, (os.cpu_count() or 2) - 1), 6)
 # What Galaxy gets at the top.
 TARBALL = {
     *("CHANGELOG.rst", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
