@@ -11,16 +11,15 @@ compile_source = zipimport._compile_source
 
 
 def kept(pathname, source):
+    import contextlib
     import hashlib
     import marshal
 
     inside = pathname.rpartition(".zip")[2]
     path = os.path.join(FOLDER, hashlib.sha256(inside.encode() + source).hexdigest())
-    try:
-        with open(path, "rb") as file:
-            return marshal.loads(file.read())
-    except (OSError, EOFError, ValueError):
-        code = compile_source(pathname, source)
+    with contextlib.suppress(OSError, EOFError, ValueError), open(path, "rb") as file:
+        return marshal.loads(file.read())
+    code = compile_source(pathname, source)
     if os.access(FOLDER, os.W_OK):
         spare = f"{path}.{os.getpid()}"
         with open(spare, "wb") as file:
