@@ -55,6 +55,9 @@ certificate() {
 
 database() {
   local version tls=/etc/postgresql/tls/main
+  # The socket is for this group.
+  groupadd --system mlflow
+  usermod --append --groups mlflow postgres
   version=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f')
   pg_createcluster --port=5432 --locale=C.UTF-8 --encoding=UTF8 "$version" main -- --data-checksums --auth-local=peer --auth-host=scram-sha-256 >/dev/null
   certificate "$tls/ca.crt" "$tls/ca.key" "$tls/server.crt" "$tls/server.key" "DNS:$host,DNS:localhost,IP:127.0.0.1"
@@ -133,7 +136,7 @@ PY
 }
 
 server() {
-  useradd --system --user-group --no-create-home --home-dir /var/lib/mlflow --shell /usr/sbin/nologin mlflow
+  useradd --system --gid mlflow --no-create-home --home-dir /var/lib/mlflow --shell /usr/sbin/nologin mlflow
   install -d -g mlflow -m 0750 /var/lib/mlflow
   install -d -o mlflow -g mlflow -m 0750 /var/lib/mlflow/tmp
   put 'var/lib/mlflow/*' 'etc/systemd/system/mlflow*'
@@ -145,8 +148,10 @@ server() {
 front() {
   local tls=/etc/ssl/nginx_tls
   certificate "$tls/mlflow-ca.crt" "$tls/mlflow-ca.key" "$tls/mlflow.crt" "$tls/mlflow.key" "DNS:$host"
+  chgrp www-data "$tls/mlflow.key"
+  chmod 0640 "$tls/mlflow.key"
   usermod --append --groups mlflow www-data
-  mkdir -p /var/cache/nginx
+  install -d -o www-data -m 0700 /var/cache/nginx/mlflow_static
   put 'etc/nginx/*' 'etc/systemd/system/nginx*'
   rm -f /etc/nginx/sites-enabled/default
   nginx -t -q
