@@ -15,7 +15,8 @@ put() {
   local file files
   files=$(tar --extract --gzip --file /root/state.tar.gz --directory / --verbose --wildcards "$@")
   for file in $files; do
-    if [ -f "/$file" ] && grep -qF "$STATE_NAME" "/$file"; then sed -i "s/$STATE_NAME/$host/g" "/$file"; fi
+    # In regular expressions the name has backslashes.
+    if [ -f "/$file" ] && grep -qF "$STATE_NAME" "/$file"; then sed -E -i "s/${STATE_NAME//-/\\\\?-}/$host/g" "/$file"; fi
   done
 }
 
