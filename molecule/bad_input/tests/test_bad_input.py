@@ -409,8 +409,9 @@ def cases():
 @pytest.fixture(scope="module")
 def problems(cases):
     """What each case was told, by role and title."""
+    _output, said, _changed = cases
     told = {}
-    for (role, title, _variables, _message), results in zip(CASES, cases[1], strict=True):
+    for (role, title, _variables, _message), results in zip(CASES, said, strict=True):
         # Of a loop, each of its rounds.
         failures = [part for result in results if result.get("failed") for part in result.get("results", [result])]
         told[role, title] = [problem for failure in failures for problem in failure.get("problems", [failure.get("msg", "")])]

@@ -158,12 +158,11 @@ def test_rehearsal_on_mariadb_is_refused(machine, mariadb):
     assert mariadb.revision() == OLD_HEAD
 
 
-@each("debian13-postgresql")
-def test_a_schema_beside_those_of_others(machine, kind, backup, request):
+@on("debian13")
+def test_a_schema_beside_those_of_others(machine, postgresql, backup):
     """MLflow in a schema of its own, and beside it one that its login cannot read."""
-    database = request.getfixturevalue(kind)
-    database.sql('ALTER SCHEMA public RENAME TO mlflow; CREATE SCHEMA "Other""s"; CREATE TABLE "Other""s".invoices (id int)')
-    uri = f"postgresql+psycopg2://{testbed.USER}:{urllib.parse.quote(testbed.PASSWORD, safe='')}@127.0.0.1/{database.name}?options=-csearch_path%3D"
+    postgresql.sql('ALTER SCHEMA public RENAME TO mlflow; CREATE SCHEMA "Other""s"; CREATE TABLE "Other""s".invoices (id int)')
+    uri = f"postgresql+psycopg2://{testbed.USER}:{urllib.parse.quote(testbed.PASSWORD, safe='')}@127.0.0.1/{postgresql.name}?options=-csearch_path%3D"
     options = {"virtualenv": f"{testbed.ENVIRONMENTS}/{testbed.NEW}"}
     for name in ("mlfow", "%22Other%22%22s%22"):
         result = machine.run("mlflow_db_info", {**options, "backend_store_uri": uri + name})

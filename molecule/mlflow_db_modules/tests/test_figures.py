@@ -44,10 +44,9 @@ def seconds(machine, argv):
 
 def report(machine, lines):
     TABLE.parent.mkdir(parents=True, exist_ok=True)
-    others = [line for line in TABLE.read_text().splitlines() if machine.name not in line] if TABLE.exists() else []
-    table = others + [f"{machine.name}: {line}" for line in lines]
-    TABLE.write_text("\n".join(table) + "\n")
-    print("\n".join(table))
+    table = "\n".join(f"{machine.name}: {line}" for line in lines)
+    TABLE.write_text(f"{table}\n")
+    print(table)
 
 
 @on("debian13")
