@@ -119,7 +119,12 @@ class Handler(BaseHTTPRequestHandler):
         return "-"
 
 
-class UnixServer(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    # A Unix socket refuses at once what does not fit into its queue, and five is Python's default.
+    request_queue_size = 512
+
+
+class UnixServer(Server):
     address_family = socket.AF_UNIX
 
     def server_bind(self):
@@ -132,4 +137,4 @@ if address.startswith("/"):
     UnixServer(address, Handler).serve_forever()
 else:
     host, port = address.split(":")
-    ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
+    Server((host, int(port)), Handler).serve_forever()
