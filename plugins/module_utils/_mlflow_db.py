@@ -21,6 +21,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import (
     _mlflow_db_agent,
     _mlflow_db_backup,
     _mlflow_db_connection,
+    _mlflow_db_restore,
     _mlflow_uri,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow import schema, stored_secrets
@@ -40,7 +41,7 @@ for name, text in request.pop("programs"):
 sys.modules[name].run(request)
 """
 # In the order in which they import each other.
-PROGRAMS = (_mlflow_uri, schema, stored_secrets, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_agent)
+PROGRAMS = (_mlflow_uri, schema, stored_secrets, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_restore, _mlflow_db_agent)
 
 # What errors say, in the words of the servers and drivers.
 REFUSED = re.compile(
@@ -245,6 +246,12 @@ class Database:
             text += f". The backup from before is {backup_file}"
         return text
 
+    def restore(self, backup_file: str, lock_timeout: int, wait_timeout: int, only_check: bool = False) -> tuple[str | None, str | None]:
+        """Bring the database back to a backup, or only see whether that can be; returns the revisions of before and now."""
+        request = {"lock_timeout": lock_timeout, "wait_timeout": wait_timeout, "only_check": only_check}
+        done = self._ask("restore", backup_file=backup_file, **request)
+        return ", ".join(done["before"]) or None, ", ".join(done["after"]) or None
+
     def rehearse(self, lock_timeout: int, wait_timeout: int) -> t.Any:
         """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took."""
         copy = f"{self.uri.database[:40] if self.uri.kind == 'postgresql' else self.uri.database}_rehearsal_{secrets.token_hex(4)}"
@@ -297,6 +304,9 @@ class Database:
             return f"The database {self.uri.place} is in use: {text}"
         if kind == "BackupError":
             return f"No backup of {self.uri.place} could be made: {text}"
+        if kind == "RestoreError":
+            state = "may be half done, run it again" if self.uri.kind == "mysql" and error["began"] else "is as it was"
+            return f"No restore of {self.uri.place}, which {state}: {text}"
         if kind == "NoSchema":
             return f"The database {self.uri.place} has no place for MLflow's tables: {text}. Create the schema, or correct its name"
         if kind == "NoRehearsal":

@@ -26,6 +26,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import check_restore, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 
 # One upgrader at a time in one database, whatever host it runs on. The number only has to be ours and constant.
@@ -313,6 +314,21 @@ def upgrade(request: dict[str, t.Any]) -> dict[str, t.Any]:
             return {"before": found["revisions"], "after": read_revisions(connection, request["component"])["revisions"]}
 
 
+def go_back(request: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Restore the backup_file, while nobody upgrades."""
+    with upgrade_lock(request), Connection(request["uri"], lock_timeout=request["lock_timeout"]) as connection:
+        check_schema(connection)
+        check_right(connection)
+        before = read_revisions(connection, request["component"])["revisions"]
+        check_restore(connection, request["backup_file"])
+        if request["only_check"]:
+            return {"before": before, "after": before}
+        request["began"] = True
+        with blockers_named(request["uri"]):
+            restore(connection, request["backup_file"], request["lock_timeout"])
+        return {"before": before, "after": read_revisions(connection, request["component"])["revisions"]}
+
+
 def rehearse(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """Migrate a copy; returns how long copy and migration took. The copy is gone afterwards."""
     start = time.monotonic()
@@ -386,7 +402,7 @@ def describe(exc: Exception) -> dict[str, t.Any]:
     }
 
 
-ACTIONS = {"inspect": inspect, "upgrade": upgrade, "rehearse": rehearse, "drop": drop}
+ACTIONS = {"inspect": inspect, "upgrade": upgrade, "restore": go_back, "rehearse": rehearse, "drop": drop}
 
 
 def run(request: dict[str, t.Any]) -> t.Any:

@@ -180,6 +180,11 @@ def dump_mysql(connection: Connection, path: str) -> None:
             connection.database,
             handles=[handle],
         )
+    check_end(path)
+
+
+def check_end(path: str) -> None:
+    """Raise BackupError unless the SQL text of a MySQL or MariaDB database is whole."""
     with open(path, "rb") as stream:
         stream.seek(max(0, os.path.getsize(path) - 200))
         if b"-- Dump completed" not in stream.read():
@@ -191,6 +196,17 @@ def copy_sqlite(database: str, path: str) -> None:
 
     with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(path)) as target:
         source.backup(target)
-        verdict = target.execute("PRAGMA integrity_check").fetchone()[0]
+    check_sqlite(path)
+
+
+def check_sqlite(path: str) -> None:
+    """Raise BackupError unless a SQLite file is whole."""
+    import sqlite3
+
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            verdict = database.execute("PRAGMA integrity_check").fetchone()[0]
+    except sqlite3.DatabaseError as exc:
+        verdict = str(exc)
     if verdict != "ok":
-        raise BackupError(f"the copy is damaged: {verdict}")
+        raise BackupError(f"{path} is damaged: {verdict}")

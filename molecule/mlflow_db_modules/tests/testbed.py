@@ -146,6 +146,9 @@ class Machine:
     def upgrade(self, database, check=False, version=NEW, **options):
         return self.run("mlflow_db_upgrade", {"virtualenv": f"{ENVIRONMENTS}/{version}", **database.options, **options}, check)
 
+    def restore(self, database, backup, check=False, **options):
+        return self.run("mlflow_db_restore", {"virtualenv": f"{ENVIRONMENTS}/{NEW}", **database.options, "backup": backup, **options}, check)
+
     def info(self, database, version=NEW, **options):
         return self.run("mlflow_db_info", {"virtualenv": f"{ENVIRONMENTS}/{version}", **database.options, **options})
 
