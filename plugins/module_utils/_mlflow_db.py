@@ -21,6 +21,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import (
     _mlflow_db_agent,
     _mlflow_db_backup,
     _mlflow_db_connection,
+    _mlflow_db_content,
     _mlflow_db_restore,
     _mlflow_uri,
 )
@@ -41,7 +42,16 @@ for name, text in request.pop("programs"):
 sys.modules[name].run(request)
 """
 # In the order in which they import each other.
-PROGRAMS = (_mlflow_uri, schema, stored_secrets, _mlflow_db_connection, _mlflow_db_backup, _mlflow_db_restore, _mlflow_db_agent)
+PROGRAMS = (
+    _mlflow_uri,
+    schema,
+    stored_secrets,
+    _mlflow_db_connection,
+    _mlflow_db_content,
+    _mlflow_db_backup,
+    _mlflow_db_restore,
+    _mlflow_db_agent,
+)
 
 # What errors say, in the words of the servers and drivers.
 REFUSED = re.compile(

@@ -26,18 +26,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import read_tables
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import check_restore, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 
 # One upgrader at a time in one database, whatever host it runs on. The number only has to be ours and constant.
 ADVISORY_LOCK = 7110364021
-
-TABLES = {
-    "postgresql": "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace",
-    "mysql": "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
-    "mssql": "SELECT table_name FROM information_schema.tables WHERE table_schema = SCHEMA_NAME() AND table_type = 'BASE TABLE'",
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-}
 
 MAX_CONNECTIONS = {"postgresql": "SHOW max_connections", "mysql": "SELECT @@max_connections", "mssql": "SELECT @@MAX_CONNECTIONS"}
 
@@ -113,10 +107,6 @@ def create_for_owner(path: str) -> None:
     if os.geteuid() == 0:
         os.fchown(handle, folder.st_uid, folder.st_gid)
     os.close(handle)
-
-
-def read_tables(connection: Connection) -> set[str]:
-    return {row[0] for row in connection.rows(TABLES[connection.kind])}
 
 
 def read_revisions(connection: Connection, component: str) -> dict[str, t.Any]:
