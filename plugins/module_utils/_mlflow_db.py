@@ -71,6 +71,11 @@ OTHER_SCHEMA = re.compile(
 )
 
 
+def source_of(programs: t.Iterable[t.Any]) -> list[tuple[str, t.Any]]:
+    """Name and text of Python modules, as BOOTSTRAP takes them."""
+    return [(program.__name__, t.cast(InspectLoader, program.__loader__).get_source(program.__name__)) for program in programs]
+
+
 class Migrations:
     """The revision graph of one MLflow, read from its files: importing MLflow takes seconds."""
 
@@ -189,7 +194,7 @@ class Database:
         if upgrade:
             self._refuse_unknown(info, found)
             if found["objection"]:
-                raise MlflowDbError(self._explain(found["objection"]))
+                raise MlflowDbError(self.explain(found["objection"]))
         return info
 
     def _refuse_unknown(self, info: dict[str, t.Any], found: dict[str, t.Any]) -> None:
@@ -282,7 +287,7 @@ class Database:
 
     def _ask(self, action: str, **request: t.Any) -> t.Any:
         request.update(action=action, uri=self.uri.text, component=self.component)
-        request["programs"] = [(program.__name__, t.cast(InspectLoader, program.__loader__).get_source(program.__name__)) for program in PROGRAMS]
+        request["programs"] = source_of(PROGRAMS)
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
             del os.environ[name]
         # 0 means no limit to timeout(1), so that a limit which is used up must stay above it.
@@ -303,10 +308,11 @@ class Database:
             how = f"was killed by signal {-status if status < 0 else status - 128}" if status < 0 or status > 128 else f"ended with exit status {status}"
             raise MlflowDbError(f"The Python of MLflow {how}{': ' + tail if tail else ''}") from None
         if "error" in answer:
-            raise MlflowDbError(self._explain(answer["error"]), began=answer["error"]["began"])
+            raise MlflowDbError(self.explain(answer["error"]), began=answer["error"]["began"])
         return answer["result"]
 
-    def _explain(self, error: dict[str, t.Any]) -> str:
+    def explain(self, error: dict[str, t.Any]) -> str:
+        """An error of the agent, in one sentence that says what to do."""
         text = " ".join(self.uri.scrub(error["text"]).split())
         kind, cause = error["kind"], error["cause"]
         login = self.uri.user or "the default user"

@@ -275,8 +275,6 @@ def migrate(request: dict[str, t.Any], empty: bool, database: str | None = None)
     url = sqlalchemy.engine.make_url(request["uri"])
     url = url.set(database=database or url.database)
 
-    # For every engine of this process: MLflow makes its own ones from the URI.
-    @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
     def limit_session(connection: t.Any, record: t.Any) -> None:
         cursor = connection.cursor()
         for statement in session_statements(url.get_backend_name(), request["lock_timeout"]):
@@ -285,7 +283,12 @@ def migrate(request: dict[str, t.Any], empty: bool, database: str | None = None)
         connection.commit()
 
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
-    bring_to_head(request["component"], engine, empty)
+    # For every engine of this process: MLflow makes its own ones from the URI.
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", limit_session)
+    try:
+        bring_to_head(request["component"], engine, empty)
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, "connect", limit_session)
 
 
 def upgrade(request: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -28,7 +28,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup imp
     run,
     secret_file,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection, parameters
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, Connection, parameters
 
 # All that is in the schema, but for what extensions brought. Tables go together, so that their references to each other are no hindrance.
 EMPTY_POSTGRESQL = """
@@ -124,7 +124,7 @@ def restore_postgresql(connection: Connection, path: str, lock_timeout: int) -> 
         source = [pg_restore, "--no-owner", "--exit-on-error", f"--use-list=/proc/self/fd/{wanted}", "--file=-", path]
         files = [f"--file=/proc/self/fd/{empty}", "--file=-", f"--file=/proc/self/fd/{complete}"]
         target = [psql, "--no-psqlrc", "--quiet", "--no-password", "--single-transaction", "--set=ON_ERROR_STOP=1", *files, "--dbname=service=mlflow"]
-        environment = {"PGSERVICEFILE": f"/proc/self/fd/{service}", **({} if password is None else {"PGPASSWORD": password})}
+        environment = {"PGAPPNAME": APPLICATION, "PGSERVICEFILE": f"/proc/self/fd/{service}", **({} if password is None else {"PGPASSWORD": password})}
         asyncio.run(pipe(source, target, COMPLETE.encode(), (service, wanted, empty, complete), environment))
 
 

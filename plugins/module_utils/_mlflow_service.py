@@ -42,6 +42,34 @@ WORKER_DEATHS = 4
 PROOF = "proof.json"
 
 
+# How a module is told about the server.
+ARGUMENTS: dict[str, t.Any] = {
+    "units": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "socket": {"type": "path"},
+            "host": {"type": "str", "default": "127.0.0.1"},
+            "port": {"type": "int", "default": 5000},
+        },
+    },
+    "version": {"type": "str"},
+    "tls": {
+        "type": "dict",
+        "options": {
+            "certificate": {"type": "path", "required": True},
+            "key": {"type": "path", "required": True, "no_log": False},
+            "ca": {"type": "path", "required": True},
+        },
+    },
+    "files": {"type": "list", "elements": "path", "default": []},
+    "environment_files": {"type": "list", "elements": "path", "default": []},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
 class ServiceError(Exception):
     """The server does not serve, for the sake of one of its units where that is known."""
 
@@ -185,6 +213,10 @@ class KeptFiles:
             found = entries(stream)
         return json.loads(found.pop("/" + PROOF).content), found
 
+    def links(self) -> dict[str, str]:
+        """Where the links among them lead."""
+        return {path: entry.link for path, entry in self.read()[1].items() if entry.kind == tarfile.SYMTYPE}
+
     def differ(self) -> bool:
         """Whether putting them back would change anything."""
         present = io.BytesIO()
@@ -266,7 +298,7 @@ class Service:
         self.units = units = [Unit(**unit) for unit in proof["units"]]
         self.names = [unit.name for unit in units]
         self.timer = f"{units[0].name.removesuffix('.service')}-resume.timer"
-        self._tls = Tls(**proof["tls"]) if proof["tls"] else None
+        self.tls = Tls(**proof["tls"]) if proof["tls"] else None
         self._version = proof["version"]
         self._timeout = timeout
 
@@ -300,7 +332,7 @@ class Service:
     def _prove(self, unit: Unit, deadline: float, starts: dict[str, str], cursor: str) -> None:
         watched = time.monotonic()
         while True:
-            question = Question(unit, self._tls, self._version, max(1.0, min(20.0, deadline - time.monotonic())))
+            question = Question(unit, self.tls, self._version, max(1.0, min(20.0, deadline - time.monotonic())))
             question.start()
             asking = True
             while asking:
@@ -358,9 +390,12 @@ class Service:
         if wanted and not check_mode:
             self.disarm()
             self._arm(resume_seconds)
-            # systemd waits for those that it is told to stop, not for others that it takes along.
-            self._systemctl("stop", *[name for name, state in unit_states(self._run, self.names, {}).items() if state["loaded"]])
+            self.halt()
         return wanted
+
+    def halt(self) -> None:
+        # systemd waits for those that it is told to stop, not for others that it takes along.
+        self._systemctl("stop", *[name for name, state in unit_states(self._run, self.names, {}).items() if state["loaded"]])
 
     def _arm(self, seconds: int) -> None:
         description = f"Start {self.names[0]}, which a run of Ansible has stopped and not started again"

@@ -49,6 +49,18 @@ def sync(path: str) -> None:
         os.close(handle)
 
 
+def write_json(path: str, content: t.Any) -> None:
+    """For root alone. Also after a power failure it is there as a whole, or as it was before."""
+    handle = os.open(f"{path}.part", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with open(handle, "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1, sort_keys=True)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(handle)
+    os.rename(f"{path}.part", path)
+    sync(os.path.dirname(path))
+
+
 class RestorePoint:
     def __init__(self, folder: str, name: str) -> None:
         if not NAME.fullmatch(name):
@@ -79,16 +91,8 @@ class RestorePoint:
             files.append({"name": name, "bytes": os.path.getsize(path), "sha256": sha256_of(path)})
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         manifest = {"format": FORMAT, "name": self.name, "created": created, **facts, "files": files}
-        target = os.path.join(self.path, MANIFEST)
-        handle = os.open(f"{target}.part", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with open(handle, "w", encoding="utf-8") as stream:
-            json.dump(manifest, stream, indent=1, sort_keys=True)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(handle)
         sync(self.path)
-        os.rename(f"{target}.part", target)
-        sync(self.path)
+        write_json(os.path.join(self.path, MANIFEST), manifest)
         sync(self.folder)
         return manifest
 

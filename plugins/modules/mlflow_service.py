@@ -19,6 +19,7 @@ author:
   - mlops.mlflow contributors (@mlops-mlflow)
 extends_documentation_fragment:
   - mlops.mlflow._attributes
+  - mlops.mlflow._mlflow_service
 options:
   state:
     description:
@@ -28,53 +29,6 @@ options:
     type: str
     choices: [started, stopped, resumed]
     default: started
-  units:
-    description: The units. The first is started at boot, and the others with it.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: Name of the unit, with its suffix.
-        type: str
-        required: true
-      socket:
-        description: The Unix socket that it listens on. Without one, or with an empty one, it is asked at O(units[].host) and O(units[].port).
-        type: path
-      host:
-        description: Where it listens, an IPv6 address in brackets.
-        type: str
-        default: 127.0.0.1
-      port:
-        description: Where it listens.
-        type: int
-        default: 5000
-  version:
-    description: The version of MLflow that must answer. Without it, any may.
-    type: str
-  tls:
-    description: What the server is asked with, where it wants certificates of its clients.
-    type: dict
-    suboptions:
-      certificate:
-        description: The certificate to show.
-        type: path
-        required: true
-      key:
-        description: Its key.
-        type: path
-        required: true
-      ca:
-        description: The certificate that the server's own is signed with.
-        type: path
-        required: true
-  files:
-    description:
-      - Files, folders and links that the units read. They are kept, and put back.
-      - Those that are missing count as such, so that they are missing again when the others are put back.
-    type: list
-    elements: path
-    default: []
   kept_file:
     description: Where O(files) are kept, readable for root only. Without it, there is no way back.
     type: path
@@ -82,15 +36,6 @@ options:
     description: Whether the former files may be put back. They may not after a change of the database that they do not fit.
     type: bool
     default: true
-  environment_files:
-    description: Files among O(files) or beside them whose secrets must not be shown.
-    type: list
-    elements: path
-    default: []
-  timeout:
-    description: How long to wait for a server that lives, in seconds.
-    type: int
-    default: 300
   resume_after:
     description: Seconds until systemd starts a server that was stopped. More than the change of the database may take.
     type: int
@@ -130,7 +75,15 @@ restarted:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, Service, ServiceError, due_units, is_due, secret_values
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import (
+    ARGUMENTS,
+    KeptFiles,
+    Service,
+    ServiceError,
+    due_units,
+    is_due,
+    secret_values,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._systemd import SystemdError
 
 
@@ -190,32 +143,10 @@ def go_back(module: AnsibleModule, service: Service, kept: KeptFiles | None) -> 
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec={
+            **ARGUMENTS,
             "state": {"type": "str", "choices": ["started", "stopped", "resumed"], "default": "started"},
-            "units": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "socket": {"type": "path"},
-                    "host": {"type": "str", "default": "127.0.0.1"},
-                    "port": {"type": "int", "default": 5000},
-                },
-            },
-            "version": {"type": "str"},
-            "tls": {
-                "type": "dict",
-                "options": {
-                    "certificate": {"type": "path", "required": True},
-                    "key": {"type": "path", "required": True, "no_log": False},
-                    "ca": {"type": "path", "required": True},
-                },
-            },
-            "files": {"type": "list", "elements": "path", "default": []},
             "kept_file": {"type": "path"},
             "revert": {"type": "bool", "default": True},
-            "environment_files": {"type": "list", "elements": "path", "default": []},
-            "timeout": {"type": "int", "default": 300},
             "resume_after": {"type": "int", "default": 3600},
         },
         supports_check_mode=True,

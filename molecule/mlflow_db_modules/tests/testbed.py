@@ -37,8 +37,9 @@ DATA = {
         INSERT INTO metrics (`key`, value, timestamp, run_uuid, step, is_nan) SELECT concat('m', seq % 10), seq, seq, 'run', seq, 0 FROM seq_1_to_50000""",
 }
 COMMON_DATA = """
-    INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'précis', 'active');
-    INSERT INTO runs (run_uuid, name, experiment_id, status, lifecycle_stage, source_type) VALUES ('run', 'one', 7, 'FINISHED', 'active', 'LOCAL');
+    INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) VALUES (7, 'précis', 's3://bucket/7', 'active');
+    INSERT INTO runs (run_uuid, name, experiment_id, user_id, status, start_time, artifact_uri, lifecycle_stage, source_type)
+        VALUES ('run', 'one', 7, 'somebody', 'FINISHED', 1, 's3://bucket/7/run', 'active', 'LOCAL');
     INSERT INTO experiment_tags ({key}, value, experiment_id) VALUES ('tag', 'x', 7);
 """
 

@@ -8,22 +8,25 @@
 
 from __future__ import annotations
 
+import importlib
+
 # Below the package mlflow.
 MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/db/migrations/versions"}
 VERSION_TABLES = {"tracking": ["alembic_version"], "auth": ["alembic_version_auth", "alembic_version"]}
 MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}}
 
 
+def load(component):
+    """What runs the migrations of a component."""
+    return importlib.import_module({"tracking": "mlflow.store.db.utils", "auth": "mlflow.server.auth.db.utils"}[component])
+
+
 def bring_to_head(component, engine, empty):
     """What `mlflow db upgrade` does since 3.14 and a server start did before. Runs with MLflow's own Python."""
+    utils = load(component)
     if component == "auth":
-        from mlflow.server.auth.db import utils
-
         utils.migrate(engine, "head")
-        return
-    from mlflow.store.db import utils
-
-    if empty:
+    elif empty:
         utils._initialize_tables(engine)
     else:
         utils._upgrade_db(engine)

@@ -1,0 +1,223 @@
+"""An upgrade that fails, is killed or loses power leaves a server that serves, with all of its data; so does a way back."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+
+import pytest
+from testbed import ENVIRONMENTS, NEW, NEW_HEAD, OLD, OLD_HEAD, on, wait_until
+
+RESTORE = "/srv/restore"
+CURRENT = "/srv/probe/current"
+ENVIRONMENT = "/srv/probe/probe.env"
+KEPT = "/srv/probe/proven.tar"
+UNIT = "/etc/systemd/system/probe.service"
+PORT = 5055
+TEXT = f"""\
+[Unit]
+ConditionPathExists=!{RESTORE}/.stopped
+StartLimitIntervalSec=0
+[Service]
+Type=exec
+EnvironmentFile={ENVIRONMENT}
+ExecStart={CURRENT}/bin/mlflow server --host 0.0.0.0 --port {PORT} --workers 1
+Restart=on-failure
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class Probe:
+    """A real server on a machine, as the role would have made it with the old version."""
+
+    def __init__(self, database):
+        self.database = database
+        self.machine = database.machine
+        self.host = database.machine.host
+
+    def install(self):
+        self.host.check_output("systemctl stop probe.service probe-change.service; rm -rf %s /srv/probe; mkdir -p /srv/probe; true", RESTORE)
+        self.write(ENVIRONMENT, f"MLFLOW_BACKEND_STORE_URI={self.database.uri}\nMLFLOW_DISABLE_TELEMETRY=true\nMLFLOW_SERVER_ENABLE_JOB_EXECUTION=false\n")
+        self.write(UNIT, TEXT)
+        self.host.check_output("ln -sfn %s/%s %s", ENVIRONMENTS, OLD, CURRENT)
+        done = self.machine.run("mlflow_service", {**self.server(OLD), "kept_file": KEPT})
+        assert not done.failed, done.msg
+
+    def write(self, path, text):
+        self.host.check_output("printf %%s %s > %s; chmod 600 %s", text, path, path)
+
+    @staticmethod
+    def server(version):
+        files = [ENVIRONMENT, UNIT, CURRENT]
+        return {
+            "units": [{"name": "probe.service", "port": PORT}],
+            "version": version,
+            "files": files,
+            "environment_files": [ENVIRONMENT],
+            "timeout": 60,
+        }
+
+    def options(self, **options):
+        databases = [{"backend_store_uri": self.database.uri}]
+        common = {"databases": databases, "virtualenv": f"{ENVIRONMENTS}/{NEW}", "restore_dir": RESTORE, "kept_file": KEPT, "lock_timeout": 3}
+        return {**self.server(NEW), **common, **options}
+
+    def upgrade(self, check=False, **options):
+        return self.machine.run("mlflow_upgrade", self.options(current=CURRENT, **options), check)
+
+    def roll_back(self, point, check=False, **options):
+        return self.machine.run("mlflow_rollback", self.options(restore_point=point, **options), check)
+
+    def points(self):
+        return self.machine.run("mlflow_restore_point_info", {"restore_dir": RESTORE})["restore_points"]
+
+    def get(self, path):
+        connection = http.client.HTTPConnection(self.machine.address, PORT, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers={"Host": f"localhost:{PORT}"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def version(self):
+        """Of the server that answers with what is in its database."""
+        status, body = self.get("/api/2.0/mlflow/runs/get?run_id=run")
+        assert status == 200, body
+        return self.get("/version")[1]
+
+    def is_over(self):
+        """Nothing is left to be gone on with."""
+        left = self.host.check_output("ls -A %s/.change; ls -A %s; systemctl list-unit-files 'probe-change*' --no-legend; true", RESTORE, RESTORE)
+        return "json" not in left.replace(".last.json", "") and ".stopped" not in left and "probe-change" not in left
+
+
+@pytest.fixture
+def probe(postgresql):
+    found = Probe(postgresql)
+    found.install()
+    yield found
+    found.host.check_output("systemctl stop probe.service probe-change.service; true")
+
+
+def assert_nothing_happened(probe, before):
+    assert probe.version() == OLD
+    assert probe.database.revision() == OLD_HEAD
+    assert probe.database.content() == before
+    assert probe.is_over()
+
+
+@on("debian13")
+def test_upgrade_and_way_back(probe):
+    before = probe.database.content()
+    foretold = probe.upgrade(check=True)
+    assert foretold["changed"] and len(foretold["pending"]["tracking"]) == 12
+    assert probe.database.content() == before
+    assert probe.version() == OLD
+
+    done = probe.upgrade()
+    assert not done.failed, done.msg
+    assert probe.version() == NEW
+    assert probe.database.revision() == NEW_HEAD
+    assert 1 < done["down_seconds"] < done.seconds
+    assert set(done["seconds"]) == {"stop", "save", "change", "switch", "start"}
+    assert probe.is_over()
+    assert not probe.upgrade()["changed"]
+    (point,) = probe.points()
+    assert (point["problem"], point["mlflow_version"], point["databases"][0]["revision"]) == (None, OLD, OLD_HEAD)
+    assert point["databases"][0]["rows"] > 50000
+    assert oct(probe.host.file(done["restore_point"]).mode) == "0o700"
+
+    probe.database.sql("INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) VALUES (8, 'later', 's3://bucket/8', 'active')")
+    later = probe.database.content()
+    assert probe.roll_back(point["name"], check=True)["mlflow_version"] == OLD
+    assert probe.database.content() == later
+    back = probe.roll_back(point["name"])
+    assert not back.failed, back.msg
+    assert_nothing_happened(probe, before)
+    # What was written in between is not lost.
+    there = probe.roll_back(back["saved"].rpartition("/")[2])
+    assert not there.failed, there.msg
+    assert probe.version() == NEW
+    assert probe.database.content() == later
+
+
+@on("debian13")
+def test_a_failed_migration_is_undone(probe, sessions):
+    before = probe.database.content()
+    session = sessions(probe.database.hold())
+    failed = probe.upgrade()
+    assert failed.failed
+    assert "waited too long for a lock" in failed.msg
+    assert "The former version serves again" in failed.msg
+    session.ask("ROLLBACK")
+    assert_nothing_happened(probe, before)
+    assert probe.upgrade()["changed"]
+
+
+@on("debian13")
+def test_a_new_version_that_does_not_serve_is_undone(probe):
+    """And what had been written to it is kept."""
+    before = probe.database.content()
+    probe.write(ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI=nosuch://mlflow:password-of-the-test@localhost/x\n")
+    failed = probe.upgrade()
+    assert failed.failed
+    assert "probe.service has ended" in failed.msg
+    assert "password-of-the-test" not in failed.output
+    assert_nothing_happened(probe, before)
+    assert any(name.startswith("after-") for name in probe.machine.files(failed["restore_point"]))
+
+
+@on("debian13")
+def test_rows_that_a_migration_loses_are_missed(probe):
+    before = probe.database.content()
+    probe.database.sql("CREATE FUNCTION lose() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM params; DELETE FROM metrics WHERE step = 1; END'")
+    probe.database.sql("CREATE EVENT TRIGGER lose ON ddl_command_end EXECUTE FUNCTION lose()")
+    try:
+        failed = probe.upgrade()
+        assert failed.failed
+        assert "has lost rows: metrics" in failed.msg
+    finally:
+        probe.database.sql("DROP EVENT TRIGGER lose; DROP FUNCTION lose()")
+    assert_nothing_happened(probe, before)
+
+
+@on("debian13")
+@pytest.mark.parametrize("moment", ["change", "start"])
+def test_a_killed_process_is_followed_by_one_that_settles_it(probe, sessions, threads, moment):
+    """Killed in the middle of the migration, it is undone; killed afterwards, it is brought to its end."""
+    before = probe.database.content()
+    session = sessions(probe.database.hold()) if moment == "change" else None
+    running = threads.submit(probe.upgrade, lock_timeout=60)
+    if session:
+        wait_until(probe.database.waiting, "the migration")
+    else:
+        wait_until(lambda: probe.host.run('grep -q \'"phase": "start"\' %s/.change/journal.json', RESTORE).rc == 0, "the start")
+    probe.host.check_output("systemctl kill --kill-whom=main --signal=KILL probe-change.service")
+    if session:
+        session.ask("ROLLBACK")
+    done = running.result()
+    if session:
+        assert done.failed
+        assert "was killed, or the machine went down, in the step change" in done.msg
+        assert_nothing_happened(probe, before)
+    else:
+        assert not done.failed, done.msg
+        assert probe.version() == NEW
+        assert probe.is_over()
+
+
+@on("debian13")
+def test_damaged_and_foreign_restore_points_are_refused(probe):
+    done = probe.upgrade()
+    name = done["restore_point"].rpartition("/")[2]
+    pid = probe.host.check_output("systemctl show -P MainPID probe")
+    probe.host.check_output("truncate --size=-1 %s/tracking.dump", done["restore_point"])
+    for point, words in ((name, "bytes in place of"), ("nothing", "is not there"), ("../x", "is no name of a restore point")):
+        refused = probe.roll_back(point)
+        assert refused.failed
+        assert words in refused.msg
+    assert probe.host.check_output("systemctl show -P MainPID probe") == pid
+    manifest = json.loads(probe.host.file(f"{done['restore_point']}/manifest.json").content_string)
+    assert manifest["format"] == 1

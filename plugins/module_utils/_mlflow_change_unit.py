@@ -1,0 +1,200 @@
+# Copyright (c) 2026, mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: no promise is made to other users.
+
+"""Hands a change of an MLflow server over to systemd, waits for it, and says in words how it went."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_change, _mlflow_change_parts, _mlflow_service, _restore_point, _systemd
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import BOOTSTRAP, PROGRAMS, Database, source_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, secret_values
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
+from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import sync, write_json
+
+ALL_PROGRAMS = (*PROGRAMS, _systemd, _mlflow_service, _restore_point, _mlflow_change_parts, _mlflow_change)
+# The units of the server do not start while it is there.
+STOPPED = ".stopped"
+UNIT = """\
+# Made for one change of MLflow's databases. It removes itself when that is over.
+[Unit]
+Description={description}
+Wants=network-online.target
+After=network-online.target postgresql.service mysql.service mariadb.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+Environment=MLFLOW_DISABLE_TELEMETRY=true
+ExecStart="{python}" -I "{program}"
+StandardInput=file:{request}
+UMask=0077
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=multi-user.target
+"""
+ARGUMENTS: dict[str, t.Any] = {
+    "databases": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "backend_store_uri": {"type": "str", "required": True, "no_log": True},
+            "component": {"type": "str", "choices": ["tracking", "auth"], "default": "tracking"},
+        },
+    },
+    "virtualenv": {"type": "path", "required": True},
+    "restore_dir": {"type": "path", "required": True},
+    "keep": {"type": "int", "default": 3},
+    "kept_file": {"type": "path", "required": True},
+    "lock_timeout": {"type": "int", "default": 30},
+    "wait_timeout": {"type": "int", "default": 300},
+    "upgrade_timeout": {"type": "int", "default": 3600},
+    **_mlflow_service.ARGUMENTS,
+}
+
+
+class Unit:
+    """The change of one server, by the options of a module that has ARGUMENTS."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._asked = module.params
+        self._folder = self._asked["restore_dir"]
+        work = os.path.join(self._folder, _mlflow_change.WORK)
+        self._program, self._request, self._journal = (os.path.join(work, name) for name in ("change.py", "request.json", "journal.json"))
+        self.name = f"{self._asked['units'][0]['name'].removesuffix('.service')}-change.service"
+        self._file = f"/etc/systemd/system/{self.name}"
+        self._wanted = f"/etc/systemd/system/multi-user.target.wants/{self.name}"
+        module.no_log_values.update(secret_values(self._asked["environment_files"]))
+        self.databases = {name: self._database(one) for name, one in zip(names(self._asked["databases"]), self._asked["databases"])}
+
+    def _database(self, one: dict[str, t.Any]) -> Database:
+        python = os.path.join(self._asked["virtualenv"], "bin", "python")
+        return Database(self._module.run_command, one["backend_store_uri"], python, one["component"])
+
+    def is_open(self) -> bool:
+        """Whether a change has begun and is not over: its process runs, or waits to be started again."""
+        return os.path.exists(self._request)
+
+    def former_version(self) -> str:
+        kept = KeptFiles(self._asked["kept_file"], [])
+        return (kept.read()[0]["version"] if kept.exists() else None) or "unknown"
+
+    def run(self, name: str, facts: dict[str, t.Any], databases: dict[str, dict[str, t.Any]], **server: t.Any) -> dict[str, t.Any]:
+        """Make the change and wait for its end. databases has for each name what a Database of _mlflow_change_parts wants besides; returns the result."""
+        asked = self._asked
+        specs = []
+        for one, (label, database) in zip(asked["databases"], self.databases.items()):
+            specs.append({"name": label, "uri": database.uri.text, "component": one["component"], **databases[label]})
+        stopped = os.path.join(self._folder, STOPPED)
+        request = {
+            "programs": source_of(ALL_PROGRAMS),
+            "name": name,
+            "restore_dir": self._folder,
+            "databases": specs,
+            "server": {**{key: asked[key] for key in ("units", "version", "tls", "timeout", "files", "kept_file")}, "stopped": stopped, **server},
+            "limits": {key: asked[key] for key in ("lock_timeout", "wait_timeout", "upgrade_timeout")},
+            "facts": facts,
+            "keep": asked["keep"],
+            # The unit first: without its request it could do nothing.
+            "leave": [self._wanted, self._file, self._request, self._journal, self._program],
+        }
+        os.makedirs(os.path.dirname(self._request), mode=0o700, exist_ok=True)
+        os.chmod(self._folder, 0o700)
+        write(self._program, BOOTSTRAP, 0o600)
+        write(self._file, self._unit(facts), 0o644)
+        with contextlib.suppress(FileExistsError):
+            os.symlink(self._file, self._wanted)
+        write_json(self._request, request)
+        self._systemctl("daemon-reload")
+        return self._wait(name)
+
+    def _unit(self, facts: dict[str, t.Any]) -> str:
+        values = {"python": os.path.join(self._asked["virtualenv"], "bin", "python"), "program": self._program, "request": self._request}
+        described = f"{facts['kind'].capitalize()} of MLflow's databases, from {facts['mlflow_version']} to {facts['target_version']}"
+        return UNIT.format(description=described, **{key: value.replace("%", "%%") for key, value in values.items()})
+
+    def finish(self) -> dict[str, t.Any]:
+        """Wait for the end of a change that an earlier run has begun."""
+        with open(self._request, encoding="utf-8") as stream:
+            return self._wait(json.load(stream)["name"])
+
+    def _wait(self, name: str) -> dict[str, t.Any]:
+        # It is asked for before the unit is started: that of an earlier attempt says nothing of this one.
+        before = self._result(name)
+        self._systemctl("start", self.name)
+        while True:
+            result = self._result(name)
+            if result is not None and (result["closed"] or result != before):
+                return result
+            (state,) = _systemd.properties(self._module.run_command, [self.name], "ActiveState,SubState")
+            if state["ActiveState"] in ("failed", "inactive") and self._result(name) in (None, before):
+                raise MlflowDbError(f"{self.name} has ended without a result ({state['ActiveState']}): see journalctl -u {self.name}")
+            time.sleep(0.2)
+
+    def _result(self, name: str) -> dict[str, t.Any] | None:
+        try:
+            with open(os.path.join(self._folder, _mlflow_change.RESULT), encoding="utf-8") as stream:
+                result: dict[str, t.Any] = json.load(stream)
+        except FileNotFoundError:
+            return None
+        return result if result["change"] == name else None
+
+    def _systemctl(self, *words: str) -> None:
+        status, out, err = self._module.run_command(["systemctl", *words])
+        if status:
+            raise MlflowDbError(f"systemctl {' '.join(words)}: {(err or out).strip()}")
+
+    def failure(self, result: dict[str, t.Any]) -> str:
+        """In words, what has gone wrong and what is the case now."""
+        error = result.get("error") or result["problem"]
+        database = self.databases.get(result.get("database") or "")
+        what = database.explain(error) if database else error["text"]
+        for one in self.databases.values():
+            what = one.uri.scrub(what)
+        text = [f"{what.rstrip('.')}."]
+        if not result["closed"]:
+            for one in self.databases.values():
+                problem = one.uri.scrub(result["problem"]["text"])
+            text.append(
+                f"The change could not be undone yet: {problem}. What was saved is in {result['restore_point']} and stays there. "
+                f"{self.name} tries again every few seconds; see journalctl -u {self.name} for why it cannot."
+            )
+        elif result["phase"] is None:
+            text.append("Nothing has been changed, and the server serves as before.")
+        else:
+            text.append("The databases are as they were.")
+            text.append("The former version serves again." if result.get("former") else "No server has served here before, so none runs now.")
+            if result["restore_point"]:
+                text.append(f"The restore point {result['restore_point']} is kept.")
+        return "\n".join(text)
+
+
+def names(databases: list[dict[str, t.Any]]) -> list[str]:
+    """A name for each: its component, with a number from the second on."""
+    found: list[str] = []
+    for one in databases:
+        same = sum(re.sub(r"-\d+$", "", name) == one["component"] for name in found)
+        found.append(f"{one['component']}-{same + 1}" if same else one["component"])
+    return found
+
+
+def write(path: str, text: str, mode: int) -> None:
+    handle = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, mode)
+    with open(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    sync(path)
+    sync(os.path.dirname(path))
