@@ -10,21 +10,16 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
-  databases:
-    description: The databases of the server. All of them are saved, and come back together.
+  backend_store_uris:
+    description:
+      - URIs of the tracking database and, where it is another one, of the model registry's, as M(mlops.mlflow.mlflow_db_upgrade#module) takes them.
+      - All databases of the server are saved, and come back together.
     type: list
-    elements: dict
+    elements: str
     required: true
-    suboptions:
-      backend_store_uri:
-        description: URI of the database, as M(mlops.mlflow.mlflow_db_upgrade#module) takes it.
-        type: str
-        required: true
-      component:
-        description: V(tracking) is a tracking or model registry database, V(auth) that of MLflow's own login.
-        type: str
-        choices: [tracking, auth]
-        default: tracking
+  auth_database_uri:
+    description: URI of the database of MLflow's own login, where it is used.
+    type: str
   virtualenv:
     description: Folder of the virtual environment whose Python does the work.
     type: path

@@ -45,10 +45,12 @@ _value:
     - C(addresses) are host and port of each database that is reached over the network.
     - C(buckets) are the S3 buckets, C(folders) the folders of the host.
     - C(packages) are the names of locks besides the server's own - V(mysql), V(mssql), V(azure) and V(gcs).
+    - C(clients) are Debian's packages with the tools that save and restore the databases.
     - C(sqlite) is whether a database is a file of one host.
   type: dict
 """
 
+CLIENTS = {"postgresql": "postgresql-client", "mysql": "mariadb-client"}
 PORTS = {"postgresql": "5432", "mysql": "3306", "mssql": "1433"}
 
 
@@ -69,6 +71,7 @@ def store_needs(databases: list[str | dict[str, t.Any]], artifacts: t.Sequence[s
         "buckets": once(re.match("s3://([^/]*)", place)[1] for place, scheme in zip(artifacts, schemes, strict=True) if scheme == "s3"),  # type: ignore[index]
         "folders": once(folders + [os.path.dirname(uri.database) for uri in uris if uri.kind == "sqlite"]),
         "packages": sorted(packages),
+        "clients": sorted({CLIENTS[uri.kind] for uri in uris if uri.kind in CLIENTS}),
         "sqlite": any(uri.kind == "sqlite" for uri in uris),
     }
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import time
 import typing as t
 
@@ -46,15 +45,8 @@ RestartSec=5
 WantedBy=multi-user.target
 """
 ARGUMENTS: dict[str, t.Any] = {
-    "databases": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "backend_store_uri": {"type": "str", "required": True, "no_log": True},
-            "component": {"type": "str", "choices": ["tracking", "auth"], "default": "tracking"},
-        },
-    },
+    "backend_store_uris": {"type": "list", "elements": "str", "required": True, "no_log": True},
+    "auth_database_uri": {"type": "str", "no_log": True},
     "virtualenv": {"type": "path", "required": True},
     "restore_dir": {"type": "path", "required": True},
     "keep": {"type": "int", "default": 3},
@@ -79,11 +71,13 @@ class Unit:
         self._file = f"/etc/systemd/system/{self.name}"
         self._wanted = f"/etc/systemd/system/multi-user.target.wants/{self.name}"
         module.no_log_values.update(secret_values(self._asked["environment_files"]))
-        self.databases = {name: self._database(one) for name, one in zip(names(self._asked["databases"]), self._asked["databases"])}
+        uris = {f"tracking-{number}" if number > 1 else "tracking": uri for number, uri in enumerate(self._asked["backend_store_uris"], 1)}
+        self.databases = {name: self._database(uri, "tracking") for name, uri in uris.items()}
+        if self._asked["auth_database_uri"]:
+            self.databases["auth"] = self._database(self._asked["auth_database_uri"], "auth")
 
-    def _database(self, one: dict[str, t.Any]) -> Database:
-        python = os.path.join(self._asked["virtualenv"], "bin", "python")
-        return Database(self._module.run_command, one["backend_store_uri"], python, one["component"])
+    def _database(self, uri: str, component: str) -> Database:
+        return Database(self._module.run_command, uri, os.path.join(self._asked["virtualenv"], "bin", "python"), component)
 
     def is_open(self) -> bool:
         """Whether a change has begun and is not over: its process runs, or waits to be started again."""
@@ -96,9 +90,7 @@ class Unit:
     def run(self, name: str, facts: dict[str, t.Any], databases: dict[str, dict[str, t.Any]], **server: t.Any) -> dict[str, t.Any]:
         """Make the change and wait for its end. databases has for each name what a Database of _mlflow_change_parts wants besides; returns the result."""
         asked = self._asked
-        specs = []
-        for one, (label, database) in zip(asked["databases"], self.databases.items()):
-            specs.append({"name": label, "uri": database.uri.text, "component": one["component"], **databases[label]})
+        specs = [{"name": key, "uri": one.uri.text, "component": one.component, **databases[key]} for key, one in self.databases.items()]
         stopped = os.path.join(self._folder, STOPPED)
         request = {
             "programs": source_of(ALL_PROGRAMS),
@@ -181,15 +173,6 @@ class Unit:
             if result["restore_point"]:
                 text.append(f"The restore point {result['restore_point']} is kept.")
         return "\n".join(text)
-
-
-def names(databases: list[dict[str, t.Any]]) -> list[str]:
-    """A name for each: its component, with a number from the second on."""
-    found: list[str] = []
-    for one in databases:
-        same = sum(re.sub(r"-\d+$", "", name) == one["component"] for name in found)
-        found.append(f"{one['component']}-{same + 1}" if same else one["component"])
-    return found
 
 
 def write(path: str, text: str, mode: int) -> None:

@@ -44,8 +44,8 @@ EXAMPLES = r"""
 - name: Go back to the moment before the upgrade
   mlops.mlflow.mlflow_rollback:
     restore_point: 20261129T103000Z-3.12.0-to-3.17.2
-    databases:
-      - backend_store_uri: postgresql+psycopg2://mlflow:{{ mlflow_password | urlencode }}@db.example.org/mlflow
+    backend_store_uris:
+      - postgresql+psycopg2://mlflow:{{ mlflow_password | urlencode }}@db.example.org/mlflow
     virtualenv: /opt/mlflow/venvs/3.17.2
     restore_dir: /var/backups/mlflow
     units:
@@ -119,7 +119,7 @@ def main() -> t.NoReturn:
         manifest = checked(unit, point, asked)
         former, version = unit.former_version(), manifest["mlflow_version"]
         difference = {"before": f"MLflow {former}\n", "after": f"MLflow {version}, content of {point.path}\n"}
-        result: dict[str, t.Any] = {"changed": True, "mlflow_version": version, "diff": difference}
+        result: dict[str, t.Any] = {}
         if not module.check_mode:
             wanted = {one["name"]: {"wanted": one["revision"], "dump": point.file(one["file"]), "counts": one["counts"]} for one in manifest["databases"]}
             facts = {"kind": "rollback", "mlflow_version": former, "target_version": version}
@@ -129,10 +129,10 @@ def main() -> t.NoReturn:
             if done.get("down_seconds"):
                 result["down_seconds"] = done["down_seconds"]
             if not done["done"]:
-                module.fail_json(**{**result, "msg": unit.failure(done)})
+                module.fail_json(msg=unit.failure(done), **result)
     except (MlflowDbError, RestorePointError, SystemdError, OSError) as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(**result)
+    module.exit_json(changed=True, mlflow_version=version, diff=difference, **result)
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ seealso:
 EXAMPLES = r"""
 - name: Bring the server to MLflow 3.17.2
   mlops.mlflow.mlflow_upgrade:
-    databases:
-      - backend_store_uri: postgresql+psycopg2://mlflow:{{ mlflow_password | urlencode }}@db.example.org/mlflow
+    backend_store_uris:
+      - postgresql+psycopg2://mlflow:{{ mlflow_password | urlencode }}@db.example.org/mlflow
     virtualenv: /opt/mlflow/venvs/3.17.2
     current: /opt/mlflow/current
     version: 3.17.2

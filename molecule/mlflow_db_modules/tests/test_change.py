@@ -61,8 +61,13 @@ class Probe:
         }
 
     def options(self, **options):
-        databases = [{"backend_store_uri": self.database.uri}]
-        common = {"databases": databases, "virtualenv": f"{ENVIRONMENTS}/{NEW}", "restore_dir": RESTORE, "kept_file": KEPT, "lock_timeout": 3}
+        common = {
+            "backend_store_uris": [self.database.uri],
+            "virtualenv": f"{ENVIRONMENTS}/{NEW}",
+            "restore_dir": RESTORE,
+            "kept_file": KEPT,
+            "lock_timeout": 3,
+        }
         return {**self.server(NEW), **common, **options}
 
     def upgrade(self, check=False, **options):

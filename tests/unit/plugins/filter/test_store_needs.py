@@ -7,19 +7,22 @@ from __future__ import annotations
 import pytest
 from ansible_collections.mlops.mlflow.plugins.filter.store_needs import store_needs
 
-NOTHING = {"problems": [], "addresses": [], "buckets": [], "folders": [], "packages": [], "sqlite": False}
+NOTHING = {"problems": [], "addresses": [], "buckets": [], "folders": [], "packages": [], "clients": [], "sqlite": False}
 
 
 @pytest.mark.parametrize(
     ("uri", "needs"),
     [
-        ("postgresql+psycopg2://mlflow:p%40ss@db.example.com/mlflow?sslmode=verify-full", {"addresses": ["db.example.com:5432"]}),
-        ("postgresql+psycopg2://mlflow:x@[fd00::1]:6432/mlflow", {"addresses": ["[fd00::1]:6432"]}),
-        ("postgresql+psycopg2://mlflow:x@/mlflow?host=/run/postgresql", {}),
-        ("mysql+pymysql://mlflow:x@db/mlflow", {"addresses": ["db:3306"], "packages": ["mysql"]}),
+        (
+            "postgresql+psycopg2://mlflow:p%40ss@db.example.com/mlflow?sslmode=verify-full",
+            {"addresses": ["db.example.com:5432"], "clients": ["postgresql-client"]},
+        ),
+        ("postgresql+psycopg2://mlflow:x@[fd00::1]:6432/mlflow", {"addresses": ["[fd00::1]:6432"], "clients": ["postgresql-client"]}),
+        ("postgresql+psycopg2://mlflow:x@/mlflow?host=/run/postgresql", {"clients": ["postgresql-client"]}),
+        ("mysql+pymysql://mlflow:x@db/mlflow", {"addresses": ["db:3306"], "packages": ["mysql"], "clients": ["mariadb-client"]}),
         ("mssql+pymssql://mlflow:x@db/mlflow", {"addresses": ["db:1433"], "packages": ["mssql"]}),
-        ({"host": "db", "name": "mlflow", "user": "mlflow", "password": "p@ss"}, {"addresses": ["db:5432"]}),
-        ({"host": "/run/postgresql", "name": "mlflow"}, {}),
+        ({"host": "db", "name": "mlflow", "user": "mlflow", "password": "p@ss"}, {"addresses": ["db:5432"], "clients": ["postgresql-client"]}),
+        ({"host": "/run/postgresql", "name": "mlflow"}, {"clients": ["postgresql-client"]}),
         ("sqlite:////var/lib/mlflow/db/mlflow.db", {"folders": ["/var/lib/mlflow/db"], "sqlite": True}),
     ],
 )
