@@ -121,6 +121,8 @@ CASES = [
         r"max_connections.*mlflow_server_pool_size|mlflow_server_pool_size.*max_connections",
     ),
     ("mlflow_server", "no worker", {"mlflow_server_fastapi_workers": 0}, r"mlflow_server_fastapi_workers.*at least 1"),
+    ("mlflow_server", "no restore point kept", {"mlflow_server_keep_versions": 0}, r"mlflow_server_keep_versions.*at least 1"),
+    ("mlflow_server", "restore points among the data", {"mlflow_server_restore_dir": "/var/lib/mlflow/restore"}, r"not be in /var/lib/mlflow"),
     ("mlflow_server", "TLS without clients", {"mlflow_server_tls_enabled": True}, r"mlflow_server_tls_client_ca_files lets nobody in"),
     ("mlflow_server", "TLS on a socket", {**TLS, "mlflow_server_socket": "/run/mlflow/mlflow.sock"}, r"excludes mlflow_server_socket"),
     ("mlflow_server", "CA of the clients missing", TLS, r"The controller has no /nonexistent\.crt"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import subprocess
 
 import pytest
 from testbed import ENVIRONMENTS, NEW, NEW_HEAD, OLD, OLD_HEAD, on, wait_until
@@ -75,6 +76,11 @@ class Probe:
 
     def roll_back(self, point, check=False, **options):
         return self.machine.run("mlflow_rollback", self.options(restore_point=point, **options), check)
+
+    def phase(self):
+        """How far the change is, None when there is none."""
+        found = self.host.run("cat %s/.change/journal.json", RESTORE)
+        return json.loads(found.stdout)["phase"] if found.rc == 0 else None
 
     def points(self):
         return self.machine.run("mlflow_restore_point_info", {"restore_dir": RESTORE})["restore_points"]
@@ -211,6 +217,33 @@ def test_a_killed_process_is_followed_by_one_that_settles_it(probe, sessions, th
         assert not done.failed, done.msg
         assert probe.version() == NEW
         assert probe.is_over()
+
+
+@on("debian13")
+def test_a_run_that_dies_leaves_an_upgrade_that_goes_on(probe, threads):
+    running = threads.submit(probe.upgrade)
+    wait_until(lambda: probe.phase() == "change", "the migration")
+    probe.host.check_output("pkill -KILL -f 'AnsiballZ_mlflow_upgrade|mlflow_upgrade.py|ansiballz'")
+    assert running.result().failed
+    # A run that follows waits for it.
+    assert probe.upgrade(state="settled")["changed"]
+    assert probe.version() == NEW
+    assert probe.is_over()
+    assert not probe.upgrade()["changed"]
+
+
+@on("debian13")
+def test_a_power_failure_in_the_migration_is_undone(probe, sessions, threads):
+    before = probe.database.content()
+    session = probe.database.hold()
+    running = threads.submit(probe.upgrade, lock_timeout=60)
+    wait_until(probe.database.waiting, "the migration")
+    subprocess.run(["docker", "kill", probe.machine.name], check=True, stdout=subprocess.DEVNULL)
+    session.close()
+    running.result()
+    subprocess.run(["docker", "start", probe.machine.name], check=True, stdout=subprocess.DEVNULL)
+    wait_until(lambda: probe.host.run("systemctl is-active --quiet probe && ! systemctl is-active --quiet probe-change").rc == 0, "the former server", 120)
+    assert_nothing_happened(probe, before)
 
 
 @on("debian13")
