@@ -18,6 +18,15 @@ compile() {
 
 packages() { sed -n 's/^\([A-Za-z0-9_.-]*\)==.*/\1/p' "$1" | sort -u; }
 
+# release VERSION: the revisions of its databases, for plans that are made before it is installed.
+release() {
+  local package
+  package=$(mktemp -d)
+  "$VENV/bin/uv" pip install --no-config --quiet --no-deps --target "$package" "mlflow==$1"
+  PYTHONPATH=$ROOT/collections "$VENV/bin/python" scripts/release.py "$1" "$package/mlflow"
+  rm -r "$package"
+}
+
 lock_mlflow() {
   local version=$1 dir=roles/mlflow_server/files/locks/$1 addon without package
   echo "mlflow==$version" | compile "$dir/server.txt" 3.10 - requirements/mlflow.in
@@ -27,6 +36,7 @@ lock_mlflow() {
     addon=$(basename "${addon#*-}" .in)
     compile "$dir/$addon.txt" 3.10 "${without[@]}" --constraint "$dir/server.txt" "requirements/mlflow-$addon.in"
   done
+  release "$version" >"$dir/release.json"
 }
 
 lock_uv() {

@@ -24,6 +24,7 @@ import typing as t
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import load
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_change_parts import FILES, ChangeError, Database, Server, call
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_agent import describe
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import ServiceError
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import RestorePoint, RestorePointError, to_prune, write_json
 
@@ -178,15 +179,21 @@ class Change:
             # Nothing was changed yet, and what is not finished is of no use.
             if os.path.isdir(self._point.path):
                 self._point.remove()
-            result["former"] = self._server.start_former(None)
-            return result
+            return self._start_former(result, None)
         if phase not in ("stop", "save"):
             by_name = {one["name"]: one for one in saved}
             for database in self._each():
                 one = by_name[database.name]
                 evidence = self._point.file(f"after-{one['file']}") if phase == "start" else None
                 database.go_back(one, self._point.file(one["file"]), evidence)
-        result["former"] = self._server.start_former(self._point.path if os.path.exists(self._point.file(FILES)) else None)
+        return self._start_former(result, self._point.path if os.path.exists(self._point.file(FILES)) else None)
+
+    def _start_former(self, result: dict[str, t.Any], folder: str | None) -> dict[str, t.Any]:
+        try:
+            result["former"] = self._server.start_former(folder)
+        except ServiceError as exc:
+            # To stop and start it again and again would not help: databases and files are those with which it has served.
+            result["former_problem"] = str(exc)
         return result
 
 

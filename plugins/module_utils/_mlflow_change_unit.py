@@ -169,7 +169,10 @@ class Unit:
             text.append("Nothing has been changed, and the server serves as before.")
         else:
             text.append("The databases are as they were.")
-            text.append("The former version serves again." if result.get("former") else "No server has served here before, so none runs now.")
+            if result.get("former_problem"):
+                text.append(f"The former files were put back and the server was started, but it does not serve yet: {result['former_problem']}")
+            else:
+                text.append("The former version serves again." if result["former"] else "No server has served here before, so none runs now.")
             if result["restore_point"]:
                 text.append(f"The restore point {result['restore_point']} is kept.")
         return "\n".join(text)

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -77,31 +76,18 @@ def source_of(programs: t.Iterable[t.Any]) -> list[tuple[str, t.Any]]:
 
 
 class Migrations:
-    """The revision graph of one MLflow, read from its files: importing MLflow takes seconds."""
+    """The revision graph of one MLflow."""
 
-    def __init__(self, folder: str, component: str) -> None:
-        """folder is that of the Python package mlflow."""
-        self.parents = {}
-        self.titles = {}
-        for name in glob.glob(os.path.join(glob.escape(folder), schema.MIGRATIONS[component], "*.py")):
-            with open(name, encoding="utf-8") as stream:
-                text = stream.read()
-            revision = re.search(r"""^revision\s*(?::[^=]+)?=\s*["'](\w+)["']""", text, re.MULTILINE)
-            if revision:
-                self.parents[revision[1]] = self._parents(text)
-                title = re.match(r'\s*(?:"""|\'\'\')\s*(.+)', text)
-                self.titles[revision[1]] = title[1].strip() if title else ""
+    def __init__(self, revisions: list[dict[str, t.Any]], whose: str) -> None:
+        """revisions as schema.read_migrations finds them, whose they are for messages."""
+        self.parents = {one["revision"]: one["parents"] for one in revisions}
+        self.titles = {one["revision"]: one["title"] for one in revisions}
         heads = set(self.parents) - {parent for parents in self.parents.values() for parent in parents}
         if not heads:
-            raise MlflowDbError(f"The MLflow in {folder} has no database migrations for {component}")
+            raise MlflowDbError(f"{whose} has no database migrations")
         if len(heads) > 1:
-            raise MlflowDbError(f"The MLflow in {folder} has more than one newest revision: {', '.join(sorted(heads))}")
+            raise MlflowDbError(f"{whose} has more than one newest revision: {', '.join(sorted(heads))}")
         self.head = heads.pop()
-
-    @staticmethod
-    def _parents(text: str) -> list[str]:
-        down = re.search(r"^down_revision\s*(?::[^=]+)?=\s*([^\n#]*)", text, re.MULTILINE)
-        return re.findall(r"""["'](\w+)["']""", down[1]) if down else []
 
     def pending(self, revision: str | None) -> list[dict[str, str]]:
         """What lies between a revision (None: nothing yet) and the head, in the order in which it would run."""
@@ -144,8 +130,19 @@ def state_of(found: dict[str, t.Any], migrations: Migrations) -> tuple[str, str 
 class Database:
     """One MLflow database, seen with the MLflow of one Python."""
 
-    def __init__(self, run_command: t.Callable[..., t.Any], uri: str, python: str, component: str = "tracking", timeout: int | None = None) -> None:
-        """run_command is AnsibleModule's; timeout is in seconds and for all that follows together, 0 or None is no limit."""
+    def __init__(
+        self,
+        run_command: t.Callable[..., t.Any],
+        uri: str,
+        python: str,
+        component: str = "tracking",
+        timeout: int | None = None,
+        release: dict[str, t.Any] | None = None,
+    ) -> None:
+        """run_command is AnsibleModule's; timeout is in seconds and for all that follows together, 0 or None is no limit.
+
+        release is another MLflow than the one of this Python, of which only its version and its revisions are known.
+        """
         self.run_command = run_command
         self.uri = Uri(uri)
         self.python = python
@@ -153,9 +150,12 @@ class Database:
         self.timeout = timeout
         self.deadline = time.monotonic() + timeout if timeout else None
         folder = self._find_mlflow()
-        self.migrations = Migrations(folder, component)
-        with open(os.path.join(folder, "version.py"), encoding="utf-8") as stream:
-            self.mlflow_version = re.findall(r"""^VERSION\b[^=]*=\s*["']([^"']+)""", stream.read(), re.MULTILINE)[0]
+        if release is None:
+            with open(os.path.join(folder, "version.py"), encoding="utf-8") as stream:
+                version = re.findall(r"""^VERSION\b[^=]*=\s*["']([^"']+)""", stream.read(), re.MULTILINE)[0]
+            release = {"version": version, component: schema.read_migrations(folder, component)}
+        self.mlflow_version: str = release["version"]
+        self.migrations = Migrations(release[component], f"The MLflow {self.mlflow_version} of {self.python}")
 
     @classmethod
     def from_options(cls, run_command: t.Callable[..., t.Any], options: dict[str, t.Any]) -> t.Any:
@@ -164,7 +164,7 @@ class Database:
         if uri is None:
             uri = build_uri(**{name: options[name] for name in CONNECTION})
         python = options["python"] or os.path.join(options["virtualenv"], "bin", "python")
-        return cls(run_command, uri, python, options["component"], options["timeout"])
+        return cls(run_command, uri, python, options["component"], options["timeout"], options.get("release"))
 
     def _find_mlflow(self) -> str:
         if not os.path.exists(self.python):

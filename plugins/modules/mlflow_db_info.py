@@ -33,6 +33,12 @@ options:
   environment_file:
     description: File on the target, such as an C(EnvironmentFile) of a systemd unit, with those of the three variables that are not given. It need not exist.
     type: path
+  release:
+    description:
+      - Another MLflow than the one that is installed here, for what an upgrade to it would do - with its C(version), and for each component
+        its revisions as a list of C(revision), C(parents) and C(title).
+      - The collection has that of each version with a lock in C(roles/mlflow_server/files/locks/<version>/release.json).
+    type: dict
   timeout:
     description: Seconds until the module gives up. V(0) waits without limit.
     type: int
@@ -52,6 +58,13 @@ EXAMPLES = r"""
     ca_cert: /etc/ssl/certs/ca-certificates.crt
     virtualenv: /opt/mlflow/venvs/3.17.2
   register: mlflow_database
+
+- name: See it before that version is installed
+  mlops.mlflow.mlflow_db_info:
+    driver: sqlite
+    login_db: /var/lib/mlflow/mlflow.db
+    virtualenv: /opt/mlflow/current
+    release: "{{ lookup('ansible.builtin.file', 'release.json') | from_json }}"
 
 - name: List the pending revisions
   ansible.builtin.debug:
@@ -143,6 +156,7 @@ def main() -> t.NoReturn:
             crypto_version={"type": "int"},
             webhook_secret_key={"type": "str", "no_log": True},
             environment_file={"type": "path"},
+            release={"type": "dict"},
             timeout={"type": "int", "default": 60},
         )
     )

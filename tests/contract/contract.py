@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib.util
 import inspect
+import json
 import os
 import re
 import sys
@@ -113,6 +114,13 @@ def check_schema():
         migrations = [path.read_text() for path in (Path(mlflow.__file__).parent / schema.MIGRATIONS[component]).glob("*.py")]
         assert len(revisions) == 1
         assert any(re.search(rf"""^revision\b.*["']{revisions[0]}["']""", text, re.MULTILINE) for text in migrations)
+
+
+def check_release():
+    """What the collection says of the revisions of a version, before that is installed, is what it brings."""
+    said = json.loads((ROOT / "roles/mlflow_server/files/locks" / mlflow.__version__ / "release.json").read_text())
+    package = os.path.dirname(mlflow.__file__)
+    assert said == {"version": mlflow.__version__, **{component: schema.read_migrations(package, component) for component in schema.MIGRATIONS}}
 
 
 def check_stored_secrets():

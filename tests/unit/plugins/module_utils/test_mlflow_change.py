@@ -13,6 +13,7 @@ import os
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_change import ATTEMPTS, Change, Journal
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_change_parts import FILES, ChangeError
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import ServiceError
 from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import RestorePoint
 
 OLD, NEW = "old", "new"
@@ -30,6 +31,7 @@ class World:
         self.kind = kind
         self.left = None
         self.failing = None
+        self.server = Server
         self.actions = []
         self.contents = {f"db{number}": OLD for number in range(databases)}
         self.serving = OLD
@@ -53,7 +55,7 @@ class World:
         facts = {"kind": self.kind, "mlflow_version": OLD, "target_version": NEW}
         databases = [Database(self, name) for name in self.contents]
         point = RestorePoint(self.folder, "point")
-        return Change(databases, Server(self), point, journal, {"upgrade_timeout": 0}, facts).run()
+        return Change(databases, self.server(self), point, journal, {"upgrade_timeout": 0}, facts).run()
 
     def run(self, actions=None):
         """Until the end, or until the process is killed after so many actions."""
@@ -243,6 +245,19 @@ def test_a_rollback_does_not_restore_again_what_has_served(world):
     world.actions.clear()
     assert world.run()["done"]
     assert world.actions == ["stop", "switch", "start"]
+
+
+def test_a_former_server_that_is_slow_is_left_alone(world):
+    class Slow(Server):
+        def start_former(self, folder):
+            super().start_former(folder)
+            raise ServiceError("does not answer yet")
+
+    world.failing = "start"
+    world.server = Slow
+    result = world.run()
+    assert result["former_problem"] == "does not answer yet"
+    assert fits(world)
 
 
 def test_what_is_left_of_an_unfinished_restore_point_is_removed(world):

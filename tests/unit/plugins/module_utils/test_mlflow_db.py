@@ -10,6 +10,7 @@ import re
 from urllib.parse import quote
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import read_migrations
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, Migrations, revision_diff, state_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import parameters
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DRIVERS, MlflowDbError, Uri, build_uri
@@ -52,7 +53,7 @@ def revisions(pending):
 
 
 def test_pending_in_order(mlflow):
-    migrations = Migrations(str(mlflow), "tracking")
+    migrations = Migrations(read_migrations(str(mlflow), "tracking"), "this MLflow")
     assert migrations.head == "e"
     assert revisions(migrations.pending(None)) == ["a", "b", "c", "d", "e"]
     assert revisions(migrations.pending("a")) == ["b", "c", "d", "e"]
@@ -64,12 +65,12 @@ def test_pending_in_order(mlflow):
 def test_two_heads(mlflow):
     (mlflow / "store/db_migrations/versions/f_x.py").write_text(migration("f", '"d"'))
     with pytest.raises(MlflowDbError, match="more than one newest revision: e, f"):
-        Migrations(str(mlflow), "tracking")
+        Migrations(read_migrations(str(mlflow), "tracking"), "this MLflow")
 
 
 def test_not_an_mlflow(mlflow):
-    with pytest.raises(MlflowDbError, match="no database migrations for auth"):
-        Migrations(str(mlflow), "auth")
+    with pytest.raises(MlflowDbError, match="this MLflow has no database migrations"):
+        Migrations(read_migrations(str(mlflow), "auth"), "this MLflow")
 
 
 @st.composite
@@ -104,7 +105,7 @@ def test_pending_of_any_graph(tmp_path_factory, parents, form, data):
     versions.mkdir(parents=True)
     for name, group in parents.items():
         (versions / f"{name}_x.py").write_text(migration(name, spelled(group, form), f"title of {name}"))
-    migrations = Migrations(str(folder), "tracking")
+    migrations = Migrations(read_migrations(str(folder), "tracking"), "this MLflow")
     assert migrations.parents == parents
     assert migrations.head == "the_head"
     current = data.draw(st.sampled_from([None, *parents]))
@@ -131,7 +132,9 @@ def test_pending_of_any_graph(tmp_path_factory, parents, form, data):
     ],
 )
 def test_states(mlflow, found, tables, has_mlflow, expected):
-    assert state_of({"revisions": found, "tables": tables, "mlflow": has_mlflow}, Migrations(str(mlflow), "tracking")) == expected
+    assert (
+        state_of({"revisions": found, "tables": tables, "mlflow": has_mlflow}, Migrations(read_migrations(str(mlflow), "tracking"), "this MLflow")) == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ def test_a_refusal_does_not_tell_the_password(beginning, end):
     ],
 )
 def test_explanations(database, error, words):
-    assert re.search(words, database("postgresql+psycopg2://u:s3cret@h/db")._explain({"sessions": None, **error}))
+    assert re.search(words, database("postgresql+psycopg2://u:s3cret@h/db").explain({"sessions": None, **error}))
 
 
 def test_no_mlflow():
