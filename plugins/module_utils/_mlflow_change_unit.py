@@ -64,8 +64,8 @@ class Unit:
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
         self._asked = module.params
-        self._folder = self._asked["restore_dir"]
-        work = os.path.join(self._folder, _mlflow_change.WORK)
+        self.folder: str = self._asked["restore_dir"]
+        work = os.path.join(self.folder, _mlflow_change.WORK)
         self._program, self._request, self._journal = (os.path.join(work, name) for name in ("change.py", "request.json", "journal.json"))
         self.name = f"{self._asked['units'][0]['name'].removesuffix('.service')}-change.service"
         self._file = f"/etc/systemd/system/{self.name}"
@@ -79,6 +79,12 @@ class Unit:
     def _database(self, uri: str, component: str) -> Database:
         return Database(self._module.run_command, uri, os.path.join(self._asked["virtualenv"], "bin", "python"), component)
 
+    def make_folder(self) -> None:
+        os.makedirs(os.path.dirname(self._request), mode=0o700, exist_ok=True)
+        if os.stat(self.folder).st_uid != os.geteuid():
+            raise MlflowDbError(f"{self.folder} belongs to another user, who could replace what is saved there: give it to root")
+        os.chmod(self.folder, 0o700)
+
     def is_open(self) -> bool:
         """Whether a change has begun and is not over: its process runs, or waits to be started again."""
         return os.path.exists(self._request)
@@ -91,11 +97,11 @@ class Unit:
         """Make the change and wait for its end. databases has for each name what a Database of _mlflow_change_parts wants besides; returns the result."""
         asked = self._asked
         specs = [{"name": key, "uri": one.uri.text, "component": one.component, **databases[key]} for key, one in self.databases.items()]
-        stopped = os.path.join(self._folder, STOPPED)
+        stopped = os.path.join(self.folder, STOPPED)
         request = {
             "programs": source_of(ALL_PROGRAMS),
             "name": name,
-            "restore_dir": self._folder,
+            "restore_dir": self.folder,
             "databases": specs,
             "server": {**{key: asked[key] for key in ("units", "version", "tls", "timeout", "files", "kept_file")}, "stopped": stopped, **server},
             "limits": {key: asked[key] for key in ("lock_timeout", "wait_timeout", "upgrade_timeout")},
@@ -104,8 +110,6 @@ class Unit:
             # The unit first: without its request it could do nothing.
             "leave": [self._wanted, self._file, self._request, self._journal, self._program],
         }
-        os.makedirs(os.path.dirname(self._request), mode=0o700, exist_ok=True)
-        os.chmod(self._folder, 0o700)
         write(self._program, BOOTSTRAP, 0o600)
         write(self._file, self._unit(facts), 0o644)
         with contextlib.suppress(FileExistsError):
@@ -139,7 +143,7 @@ class Unit:
 
     def _result(self, name: str) -> dict[str, t.Any] | None:
         try:
-            with open(os.path.join(self._folder, _mlflow_change.RESULT), encoding="utf-8") as stream:
+            with open(os.path.join(self.folder, _mlflow_change.RESULT), encoding="utf-8") as stream:
                 result: dict[str, t.Any] = json.load(stream)
         except FileNotFoundError:
             return None

@@ -176,12 +176,20 @@ class Database:
             raise MlflowDbError(f"There is no MLflow in the Python {self.python}")
         return output.strip()
 
-    def info(self, upgrade: bool = False, backup_dir: str | None = None, rehearsal: t.Any = False, keys: dict[str, str] | None = None) -> dict[str, t.Any]:
+    def info(
+        self,
+        upgrade: bool = False,
+        backup_dir: str | None = None,
+        rehearsal: t.Any = False,
+        rehearsal_database: str | None = None,
+        keys: dict[str, str] | None = None,
+    ) -> dict[str, t.Any]:
         """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir and a rehearsal if these are given.
 
         keys, named as in the environment of a server, are tried on the secrets that are stored.
         """
-        found = self._ask("inspect", head=self.migrations.head, upgrade=upgrade, backup_dir=backup_dir, rehearsal=rehearsal, keys=keys)
+        wanted = {"upgrade": upgrade, "backup_dir": backup_dir, "rehearsal": rehearsal, "rehearsal_database": rehearsal_database}
+        found = self._ask("inspect", head=self.migrations.head, keys=keys, **wanted)
         state, revision = state_of(found, self.migrations)
         info = {
             "state": state,
@@ -189,7 +197,7 @@ class Database:
             "head_revision": self.migrations.head,
             "pending": self.migrations.pending(revision) if state in ("empty", "behind") else [],
             "mlflow_version": self.mlflow_version,
-            **{key: found[key] for key in ("dialect", "server_version", "max_connections", "secrets")},
+            **{key: found[key] for key in ("dialect", "server_version", "bytes", "max_connections", "secrets")},
         }
         if upgrade:
             self._refuse_unknown(info, found)
@@ -267,11 +275,15 @@ class Database:
         done = self._ask("restore", backup_file=backup_file, **request)
         return ", ".join(done["before"]) or None, ", ".join(done["after"]) or None
 
-    def rehearse(self, lock_timeout: int, wait_timeout: int) -> t.Any:
-        """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took."""
-        copy = f"{self.uri.database[:40] if self.uri.kind == 'postgresql' else self.uri.database}_rehearsal_{secrets.token_hex(4)}"
+    def rehearse(self, lock_timeout: int, wait_timeout: int, database: str | None = None, folder: str | None = None) -> t.Any:
+        """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took.
+
+        With database, an empty one, the copy goes there by way of a backup in a folder. Else it is a new one, for which nobody may use the original.
+        """
+        copy = database or f"{self.uri.database[:40] if self.uri.kind == 'postgresql' else self.uri.database}_rehearsal_{secrets.token_hex(4)}"
+        where = {"copy": copy, "rehearsal_database": database}
         try:
-            done = self._ask("rehearse", copy=copy, lock_timeout=lock_timeout, wait_timeout=wait_timeout)
+            done = self._ask("rehearse", rehearsal_dir=folder, lock_timeout=lock_timeout, wait_timeout=wait_timeout, **where)
             if done.pop("after") != [self.migrations.head]:
                 raise MlflowDbError("It did not end at the newest revision")
             return done
@@ -280,7 +292,7 @@ class Database:
             self.timeout, self.deadline = None, time.monotonic() + 30
             left = ""
             try:
-                self._ask("drop", copy=copy)
+                self._ask("drop", **where)
             except MlflowDbError as problem:
                 left = f". The copy {copy} may be left: {problem}"
             raise MlflowDbError(f"The rehearsal failed, the database itself has not been touched: {exc}{left}") from exc

@@ -18,16 +18,17 @@ import glob
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import MARKER_TABLES, VERSION_TABLES, bring_to_head
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import stored_secrets
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup, size_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import read_tables
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import check_restore, restore
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import EMPTY_POSTGRESQL, check_restore, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 
 # One upgrader at a time in one database, whatever host it runs on. The number only has to be ours and constant.
@@ -135,7 +136,17 @@ def check_right(connection: Connection) -> None:
         raise NoRight(problem)
 
 
-def check_rehearsal(connection: Connection) -> None:
+def check_rehearsal(connection: Connection, place: str | None) -> None:
+    """place is an empty database for it, in place of one that is made."""
+    if place is not None:
+        if connection.kind != "postgresql":
+            raise NoRehearsal(f"rehearsal_database needs PostgreSQL, not {connection.kind}")
+        if place == connection.database:
+            raise NoRehearsal("rehearsal_database must be another database")
+        with Connection(connection.uri.text, place) as other:
+            if tables := sorted(read_tables(other)):
+                raise NoRehearsal(f"the database {place} must be empty, and holds {len(tables)} tables such as {tables[0]}")
+        return
     if connection.kind not in ("postgresql", "sqlite"):
         raise NoRehearsal(f"it needs PostgreSQL or SQLite, not {connection.kind}")
     if connection.kind == "postgresql" and not connection.value("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"):
@@ -146,7 +157,7 @@ def inspect(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """What is there. With upgrade=true also why an upgrade cannot be, before anything is changed."""
     uri = Uri(request["uri"])
     if uri.kind == "sqlite" and not os.path.exists(uri.database):
-        nothing = dict.fromkeys(("server_version", "max_connections", "objection", "secrets"))
+        nothing = dict.fromkeys(("server_version", "bytes", "max_connections", "objection", "secrets"))
         return {"dialect": "sqlite", "revisions": [], "tables": 0, "mlflow": False, **nothing}
     with Connection(request["uri"]) as connection:
         check_schema(connection)
@@ -154,6 +165,7 @@ def inspect(request: dict[str, t.Any]) -> dict[str, t.Any]:
         found = {
             "dialect": connection.kind,
             "server_version": connection.server_version,
+            "bytes": size_of(connection),
             "max_connections": int(connection.value(limit)) if limit else None,
             **read_revisions(connection, request["component"]),
             "objection": None,
@@ -167,7 +179,7 @@ def inspect(request: dict[str, t.Any]) -> dict[str, t.Any]:
                 if request["backup_dir"] and found["tables"]:
                     check_backup(connection, request["backup_dir"])
                 if request["rehearsal"] and found["tables"]:
-                    check_rehearsal(connection)
+                    check_rehearsal(connection, request["rehearsal_database"])
             except (NoRight, NoRehearsal, BackupError) as exc:
                 found["objection"] = describe(exc)
         return found
@@ -326,7 +338,10 @@ def rehearse(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """Migrate a copy; returns how long copy and migration took. The copy is gone afterwards."""
     start = time.monotonic()
     try:
-        copy_database(request["uri"], request["copy"], request["wait_timeout"])
+        if request["rehearsal_database"]:
+            dump_into(request, request["copy"])
+        else:
+            copy_database(request["uri"], request["copy"], request["wait_timeout"])
         copied = time.monotonic()
         migrate(request, empty=False, database=request["copy"])
         migrated = time.monotonic()
@@ -335,6 +350,15 @@ def rehearse(request: dict[str, t.Any]) -> dict[str, t.Any]:
     finally:
         drop(request)
     return {"after": after, "copy_seconds": round(copied - start, 1), "upgrade_seconds": round(migrated - copied, 1)}
+
+
+def dump_into(request: dict[str, t.Any], name: str) -> None:
+    """Copy the database into an empty one, while others use it."""
+    with tempfile.TemporaryDirectory(prefix="mlflow-rehearsal.", dir=request["rehearsal_dir"]) as folder, Connection(request["uri"]) as connection:
+        path = os.path.join(folder, "copy.dump")
+        make_backup(connection, path, request["lock_timeout"])
+        with Connection(request["uri"], name) as other:
+            restore(other, path, request["lock_timeout"])
 
 
 def copy_database(text: str, name: str, wait: float) -> None:
@@ -373,6 +397,10 @@ def drop(request: dict[str, t.Any]) -> dict[str, t.Any]:
         for suffix in ("", "-journal", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(request["copy"] + suffix)
+        return {}
+    if request["rehearsal_database"]:
+        with Connection(request["uri"], request["copy"]) as connection:
+            connection.rows(EMPTY_POSTGRESQL)
         return {}
     with Connection(request["uri"], "postgres") as connection:
         connection.rows(f"DROP DATABASE IF EXISTS {quoted(request['copy'])} WITH (FORCE)")

@@ -35,6 +35,11 @@ class BackupError(Exception):
     """There can be no backup, or the one that was made is no good."""
 
 
+def size_of(connection: Connection) -> int | None:
+    """Bytes that the database takes, as far as its server says so."""
+    return int(connection.value(SIZES[connection.kind]) or 0) if connection.kind in SIZES else None
+
+
 def check_backup(connection: Connection, folder: str) -> None:
     """Raise BackupError unless the folder can take a backup of this database and the tool for it is there."""
     kind = connection.kind
@@ -50,7 +55,7 @@ def check_backup(connection: Connection, folder: str) -> None:
         postgresql_tool("pg_restore", connection.server_version)
     elif kind == "mysql":
         mysql_tool()
-    needed = int(connection.value(SIZES[kind]) or 0)
+    needed = size_of(connection) or 0
     room = os.statvfs(parent)
     free = room.f_bavail * room.f_frsize
     if free < needed:

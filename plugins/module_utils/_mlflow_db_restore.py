@@ -111,7 +111,7 @@ def restore_postgresql(connection: Connection, path: str, lock_timeout: int) -> 
     version = connection.server_version
     pg_restore, psql = postgresql_tool("pg_restore", version), postgresql_tool("psql", version)
     contents = asyncio.run(output_of(pg_restore, "--list", path)).splitlines()
-    options = parameters(connection.uri)
+    options = parameters(connection.uri, connection.database)
     password = options.pop("password", None)
     with contextlib.ExitStack() as stack:
 
@@ -186,7 +186,7 @@ def restore_mysql(connection: Connection, path: str, lock_timeout: int) -> None:
     connection.rows(f"SET SESSION foreign_key_checks = 0, SESSION lock_wait_timeout = {lock_timeout}")
     if names:
         connection.rows(f"DROP TABLE {names}")
-    with secret_file(mysql_options(parameters(connection.uri))) as handle:
+    with secret_file(mysql_options(parameters(connection.uri, connection.database))) as handle:
         source = ["cat", path]
         target = [mysql_client(), f"--defaults-file=/proc/self/fd/{handle}", connection.database]
         asyncio.run(pipe(source, target, b"", [handle], {}))

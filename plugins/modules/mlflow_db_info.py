@@ -117,6 +117,11 @@ server_version:
   returned: success
   type: str
   sample: "17.6"
+bytes:
+  description: How much disk the database takes, in bytes. Null where the server does not say so.
+  returned: success
+  type: int
+  sample: 48211034
 max_connections:
   description: How many connections the server accepts. Null where there is no such limit.
   returned: success

@@ -35,6 +35,16 @@ options:
     description: The link to the virtual environment that the units run. It is moved to O(virtualenv).
     type: path
     required: true
+  rehearsal_database:
+    description:
+      - Name of an empty PostgreSQL database on the server of the first of O(backend_store_uris), with the same owner. A copy of that is upgraded in it first,
+        while the server serves; then it is emptied again. A copy that cannot be upgraded ends the upgrade before the server is stopped.
+      - It needs room on that server for a second database, and below O(restore_dir) for its backup.
+    type: str
+  rehearsal_limit_mb:
+    description: Size of the database in MB above which there is no rehearsal.
+    type: int
+    default: 2000
 seealso:
   - module: mlops.mlflow.mlflow_rollback
   - module: mlops.mlflow.mlflow_db_upgrade
@@ -74,6 +84,11 @@ seconds:
   returned: when the server was upgraded
   type: dict
   sample: {stop: 1.2, save: 1.9, change: 2.1, switch: 0.1, start: 4.1}
+rehearsal:
+  description: Seconds that the copy and its upgrade took in the rehearsal.
+  returned: when there was one
+  type: dict
+  sample: {copy_seconds: 1.9, upgrade_seconds: 5.2}
 pending:
   description: For each database what was missing, in the order in which it ran or, in check mode, would run.
   returned: success with O(state=upgraded)
@@ -95,6 +110,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._systemd import Syste
 def settle(module: AnsibleModule, unit: Unit) -> dict[str, t.Any]:
     changed = unit.is_open()
     if changed and not module.check_mode:
+        unit.make_folder()
         result = unit.finish()
         if not result["closed"]:
             raise MlflowDbError(unit.failure(result))
@@ -105,7 +121,9 @@ def upgrade(module: AnsibleModule, unit: Unit) -> dict[str, t.Any]:
     asked = module.params
     if unit.is_open():
         raise MlflowDbError(f"{unit.name} is not over, which an earlier run has begun. Wait for its end by state: settled")
-    infos = {name: database.info(upgrade=True, backup_dir=asked["restore_dir"]) for name, database in unit.databases.items()}
+    infos = {name: database.info(upgrade=True, backup_dir=asked["restore_dir"]) for name, database in unit.databases.items() if name != "tracking"}
+    place = asked["rehearsal_database"] or None
+    infos["tracking"] = unit.databases["tracking"].info(upgrade=True, backup_dir=asked["restore_dir"], rehearsal=bool(place), rehearsal_database=place)
     empty = [unit.databases[name].uri.place for name, info in infos.items() if info["state"] == "empty"]
     if empty:
         raise MlflowDbError(f"{', '.join(empty)} is empty: make its tables by mlflow_db_upgrade, there is nothing to go back to")
@@ -115,6 +133,10 @@ def upgrade(module: AnsibleModule, unit: Unit) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {"changed": changed, "pending": pending}
     result["diff"] = {key: "".join(diff[key] for diff in diffs) for key in ("before", "after")}
     if changed and not module.check_mode:
+        unit.make_folder()
+        if place and infos["tracking"]["bytes"] <= asked["rehearsal_limit_mb"] << 20 and pending["tracking"]:
+            limits = {name: asked[name] for name in ("lock_timeout", "wait_timeout")}
+            result["rehearsal"] = unit.databases["tracking"].rehearse(database=place, folder=unit.folder, **limits)
         former = unit.former_version()
         target = asked["version"] or next(iter(infos.values()))["mlflow_version"]
         facts = {"kind": "upgrade", "mlflow_version": former, "target_version": target}
@@ -132,6 +154,8 @@ def main() -> t.NoReturn:
         argument_spec={
             "state": {"type": "str", "choices": ["upgraded", "settled"], "default": "upgraded"},
             "current": {"type": "path", "required": True},
+            "rehearsal_database": {"type": "str"},
+            "rehearsal_limit_mb": {"type": "int", "default": 2000},
             **ARGUMENTS,
         },
         supports_check_mode=True,
