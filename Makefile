@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo figures demo-clean test lint units sanity contract molecule lock docs build bench bench-clean clean
+.PHONY: help demo figures demo-clean test drills lint units sanity contract molecule lock docs build bench bench-clean clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +16,10 @@ demo-clean: ## Remove the demo's container and files
 test: ## Everything: lint, sanity, unit tests, all Molecule scenarios
 	@scripts/setup.sh venv docker images s3 versitygw
 	@.venv/bin/python scripts/test.py
+
+drills: ## What is too long for the tests: figures of an upgrade with a million metrics, written to .build/drills
+	@scripts/setup.sh venv docker images s3 versitygw
+	@MLOPS_DRILLS=1 .venv/bin/python scripts/test.py mlflow_db_modules
 
 lint units sanity contract: ## Only that part of the tests
 	@scripts/setup.sh venv

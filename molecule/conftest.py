@@ -7,6 +7,7 @@ import os
 MARKERS = {
     # The name of the machine stands in the name of the test.
     "one_machine(name): what is the same on both machines is proven on the one whose name ends so": lambda item, name: f"-{name}" in item.name,
+    "drill(): takes too long for `make test`; `make drills` runs these alone": lambda item: "MLOPS_DRILLS" in os.environ,
     "one_scenario(name): what is the same in both scenarios of a site is proven in this one": lambda item, name: os.environ["MOLECULE_SCENARIO_NAME"] == name,
 }
 
@@ -20,5 +21,7 @@ def pytest_collection_modifyitems(config, items):
     for marker, belongs in MARKERS.items():
         marked = {item: item.get_closest_marker(marker.partition("(")[0]) for item in items}
         left = [item for item, found in marked.items() if found and not belongs(item, *found.args)]
+        if "MLOPS_DRILLS" in os.environ and marker.startswith("drill"):
+            left = [item for item, found in marked.items() if not found]
         items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=left)

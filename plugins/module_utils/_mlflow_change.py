@@ -21,7 +21,6 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import load
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_change_parts import FILES, ChangeError, Database, Server, call
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_agent import describe
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import ServiceError
@@ -73,6 +72,7 @@ class Change:
         with contextlib.ExitStack() as stack:
             try:
                 for database in self._each():
+                    database.prepare()
                     stack.enter_context(database.locked())
                 if self._journal["phase"]:
                     self._go_on()
@@ -197,11 +197,9 @@ class Change:
         return result
 
 
-def prune(folder: str, keep: int, spare: str) -> list[str]:
-    names = to_prune(folder, keep, [spare])
-    for name in names:
+def prune(folder: str, keep: int, spare: str) -> None:
+    for name in to_prune(folder, keep, [spare]):
         RestorePoint(folder, name).remove()
-    return names
 
 
 def run(request: dict[str, t.Any]) -> None:
@@ -213,17 +211,15 @@ def run(request: dict[str, t.Any]) -> None:
     try:
         databases = [Database(spec, limits) for spec in request["databases"]]
         server = Server(request["server"])
-        if request["facts"]["kind"] == "upgrade":
-            # The import takes seconds, and the server still serves.
-            for database in databases:
-                load(database.component)
         change = Change(databases, server, point, journal, limits, request["facts"])
         result.update(change.run(), closed=True)
         result["restore_point"] = point.path if os.path.isdir(point.path) else None
         if journal["began"]:
             result["down_seconds"] = round(time.time() - journal["began"], 1)
         if result["done"]:
-            result["pruned"] = prune(folder, request["keep"], request["name"])
+            # What cannot be removed now is left for the next time.
+            with contextlib.suppress(OSError):
+                prune(folder, request["keep"], request["name"])
     except Exception as exc:
         result.update(done=False, problem=describe(exc), restore_point=point.path)
     write_json(os.path.join(folder, RESULT), result)

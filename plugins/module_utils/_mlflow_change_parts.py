@@ -16,6 +16,7 @@ import shutil
 import time
 import typing as t
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import load
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_agent import (
     blockers_named,
     describe_session,
@@ -56,6 +57,11 @@ class Database:
 
     def _connect(self) -> Connection:
         return Connection(self._uri, lock_timeout=self._limits["lock_timeout"])
+
+    def prepare(self) -> None:
+        """The import of MLflow takes seconds, and the server still serves."""
+        if not self._dump:
+            load(self.component)
 
     def locked(self) -> t.Any:
         """Nobody else upgrades or restores it meanwhile."""
@@ -134,7 +140,9 @@ class Database:
         if self.component != "tracking":
             return None
         with self._connect() as connection:
-            found = connection.value(KNOWN_EXPERIMENT)
+            # Who names no workspace is asked about the default one.
+            here = " AND workspace = 'default'" if "workspace" in connection.columns("experiments") else ""
+            found = connection.value(KNOWN_EXPERIMENT + here)
             return None if found is None else str(found)
 
 

@@ -24,6 +24,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import
 ALL_PROGRAMS = (*PROGRAMS, _systemd, _mlflow_service, _restore_point, _mlflow_change_parts, _mlflow_change)
 # The units of the server do not start while it is there.
 STOPPED = ".stopped"
+# Errors that say all themselves.
+IN_WORDS = ("ChangeError", "ServiceError")
 UNIT = """\
 # Made for one change of MLflow's databases. It removes itself when that is over.
 [Unit]
@@ -158,7 +160,7 @@ class Unit:
         """In words, what has gone wrong and what is the case now."""
         error = result.get("error") or result["problem"]
         database = self.databases.get(result.get("database") or "")
-        what = database.explain(error) if database else error["text"]
+        what = database.explain(error) if database and error["kind"] not in IN_WORDS else error["text"]
         for one in self.databases.values():
             what = one.uri.scrub(what)
         text = [f"{what.rstrip('.')}."]

@@ -135,6 +135,15 @@ class Connection:
         rows = self.rows(statement)
         return rows[0][0] if rows else None
 
+    def columns(self, table: str) -> list[str]:
+        """The names of the columns of one of MLflow's tables."""
+        cursor = self.connection.cursor()
+        try:
+            cursor.execute(f"SELECT * FROM {table} WHERE 1 = 0")
+            return [column[0] for column in cursor.description]
+        finally:
+            cursor.close()
+
     @property
     def server_version(self) -> str:
         return re.findall(r"^[\d.]+", self.value(VERSION[self.kind]))[0]

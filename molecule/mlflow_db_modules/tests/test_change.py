@@ -6,9 +6,10 @@ import contextlib
 import http.client
 import json
 import subprocess
+import time
 
 import pytest
-from testbed import ENVIRONMENTS, NEW, NEW_HEAD, OLD, OLD_HEAD, on, wait_until
+from testbed import ENVIRONMENTS, NEW, NEW_HEAD, OLD, OLD_HEAD, PROJECT, on, wait_until
 
 RESTORE = "/srv/restore"
 CURRENT = "/srv/probe/current"
@@ -92,6 +93,11 @@ class Probe:
             connection.request("GET", path, headers={"Host": f"localhost:{PORT}"})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
+
+    def answers(self):
+        with contextlib.suppress(OSError):
+            return self.get("/version")[0] == 200
+        return False
 
     def version(self):
         """Of the server that answers with what is in its database."""
@@ -259,3 +265,41 @@ def test_damaged_and_foreign_restore_points_are_refused(probe):
     assert probe.host.check_output("systemctl show -P MainPID probe") == pid
     manifest = json.loads(probe.host.file(f"{done['restore_point']}/manifest.json").content_string)
     assert manifest["format"] == 1
+
+
+@on("debian13")
+@pytest.mark.drill
+def test_the_server_is_not_down_for_much_longer_than_a_migration_and_a_start_take(probe):
+    """With a million metrics. What is saved meanwhile takes the rest."""
+    rows = "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) SELECT 'drill' || n % 100, n, n, 'run', n, false FROM generate_series(1, %s) n"
+    probe.database.sql(rows % (1_000_000 - 50_000))
+    probe.database.sql("VACUUM ANALYZE metrics")
+
+    def timed(command, *words):
+        start = time.monotonic()
+        probe.host.check_output(command, *words)
+        return time.monotonic() - start
+
+    start = time.monotonic()
+    probe.host.check_output("systemctl restart probe")
+    wait_until(probe.answers, "the server")
+    plain = time.monotonic() - start
+    done = probe.upgrade()
+    assert not done.failed, done.msg
+    assert int(probe.database.sql("SELECT count(*) FROM metrics")) == 1_000_000
+    back = probe.roll_back(done["restore_point"].rpartition("/")[2])
+    assert not back.failed, back.msg
+    probe.host.check_output("systemctl stop probe")
+    migration = timed("MLFLOW_DISABLE_TELEMETRY=true %s db upgrade %s", f"{ENVIRONMENTS}/{NEW}/bin/mlflow", probe.database.uri)
+    size = probe.host.file(f"{done['restore_point']}/tracking.dump").size / 1e6
+    lines = [
+        f"a million metrics, backup of {size:.0f} MB",
+        f"mlflow db upgrade: {migration:.1f} s, a plain restart: {plain:.1f} s, together {migration + plain:.1f} s",
+        f"mlflow_upgrade: down for {done['down_seconds']} s ({', '.join(f'{step} {seconds}' for step, seconds in done['seconds'].items())})",
+        f"mlflow_rollback: down for {back['down_seconds']} s",
+    ]
+    report = PROJECT / ".build" / "drills" / "upgrade.txt"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text("\n".join(lines) + "\n")
+    print(*lines, sep="\n")
+    assert done["down_seconds"] <= migration + plain + 5, lines

@@ -76,6 +76,9 @@ class Database:
     def settle(self):
         pass
 
+    def prepare(self):
+        self.world.act(f"prepare {self.name}")
+
     def locked(self):
         return contextlib.nullcontext()
 
@@ -150,13 +153,25 @@ def fits(world):
 def test_all_goes_well(world):
     result = world.run()
     assert result["done"]
-    assert world.actions == ["stop", "save db0", "save db1", "change db0", "check db0", "change db1", "check db1", "switch", "start"]
+    assert world.actions == [
+        "prepare db0",
+        "prepare db1",
+        "stop",
+        "save db0",
+        "save db1",
+        "change db0",
+        "check db0",
+        "change db1",
+        "check db1",
+        "switch",
+        "start",
+    ]
     assert fits(world)
     assert world.serving == NEW
     assert set(result["seconds"]) == {"stop", "save", "change", "switch", "start"}
 
 
-@pytest.mark.parametrize("failing", ["stop", "save db0", "save db1", "change db0", "check db0", "change db1", "check db1", "switch", "start"])
+@pytest.mark.parametrize("failing", ["prepare db1", "stop", "save db0", "save db1", "change db0", "check db0", "change db1", "check db1", "switch", "start"])
 def test_what_fails_is_undone(world, failing):
     world.failing = failing
     result = world.run()
@@ -166,12 +181,13 @@ def test_what_fails_is_undone(world, failing):
     assert world.serving == OLD
     # Only what was changed goes back: a restore takes time, and before the change there is nothing to restore.
     restored = [action for action in world.actions if action.startswith("restore")]
-    assert bool(restored) == (failing not in ("stop", "save db0", "save db1"))
+    assert bool(restored) == (failing not in ("prepare db1", "stop", "save db0", "save db1"))
+    assert ("start former" in world.actions) == (failing != "prepare db1")
     assert os.path.exists(world.folder + "/point/manifest.json") == bool(restored)
 
 
 @pytest.mark.parametrize("failing", [None, "change db1", "start"])
-@pytest.mark.parametrize("killed_after", range(15))
+@pytest.mark.parametrize("killed_after", range(17))
 def test_a_killed_process_is_followed_by_one_that_settles_it(world, failing, killed_after):
     world.failing = failing
     result = world.run(killed_after)
@@ -183,9 +199,9 @@ def test_a_killed_process_is_followed_by_one_that_settles_it(world, failing, kil
         assert not result["done"]
 
 
-@pytest.mark.parametrize("first", range(14))
+@pytest.mark.parametrize("first", range(16))
 def test_so_are_two_that_were_killed(world, first):
-    for killed_after in range(10):
+    for killed_after in range(12):
         world = World(f"{world.folder}-{first}-{killed_after}")
         if world.run(first) is None and world.run(killed_after) is None:
             assert world.run() is not None
@@ -194,10 +210,10 @@ def test_so_are_two_that_were_killed(world, first):
 
 def test_one_that_is_killed_each_time_is_undone(world):
     """As where the new version takes all the memory."""
-    before_the_start = 8
+    before_the_start = 10
     for _number in range(ATTEMPTS):
         assert world.run(before_the_start) is None
-        before_the_start = 2
+        before_the_start = 4
     result = world.run()
     assert not result["done"]
     assert fits(world)
@@ -207,7 +223,7 @@ def test_one_that_is_killed_each_time_is_undone(world):
 def test_the_first_failure_is_what_is_told(world):
     """Not that of an undo that has to be tried again."""
     world.failing = "change db0"
-    assert world.run(5) is None
+    assert world.run(7) is None
     result = world.run()
     assert result["error"]["text"] == "change db0 failed"
     assert result["phase"] == "change"
@@ -240,11 +256,11 @@ def test_an_undo_that_fails_keeps_everything(world):
 def test_a_rollback_does_not_restore_again_what_has_served(world):
     """What was written since then would be lost."""
     world.kind = "rollback"
-    before_the_start = 8
+    before_the_start = 10
     assert world.run(before_the_start) is None
     world.actions.clear()
     assert world.run()["done"]
-    assert world.actions == ["stop", "switch", "start"]
+    assert world.actions == ["prepare db0", "prepare db1", "stop", "switch", "start"]
 
 
 def test_a_former_server_that_is_slow_is_left_alone(world):
@@ -261,7 +277,7 @@ def test_a_former_server_that_is_slow_is_left_alone(world):
 
 
 def test_what_is_left_of_an_unfinished_restore_point_is_removed(world):
-    assert world.run(2) is None
+    assert world.run(4) is None
     assert not world.run()["done"]
     assert os.listdir(world.folder) == ["journal.json"]
     with open(os.path.join(world.folder, "journal.json"), encoding="utf-8") as stream:
