@@ -163,6 +163,9 @@ async def pipe(source: list[str], target: list[str], last: bytes, handles: t.Col
         # It would wait for somebody to read on.
         with contextlib.suppress(ProcessLookupError):
             reader.kill()
+    # What nobody wants any more must be read: asyncio waits for the end of a process until its output is.
+    while await stdout.read(1 << 16):
+        pass
     await reader.wait()
     of_reader, of_writer = await errors
     # Where the writer was first to fail, the reader only had nobody to write to.

@@ -17,7 +17,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service impor
 from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import RestorePoint
 
 OLD, NEW = "old", "new"
-STEPS = "prepare db0,prepare db1,stop,save db0,save db1,change db0,check db0,change db1,check db1,switch,start".split(",")
+STEPS = ["prepare db0", "prepare db1", "stop", "save db0", "save db1", "change db0", "check db0", "change db1", "check db1", "switch", "start"]
 
 
 class Cut(BaseException):
