@@ -274,6 +274,12 @@ CASES = [
         r"postgres_databases \(mlflow, mlflow\) must occur once",
     ),
     ("postgres", "owner that is no user", {"postgres_databases": [{"name": "mlflow", "owner": "nobody"}]}, r"nobody: owner in postgres_databases"),
+    (
+        "postgres",
+        "reader that is no user",
+        {"postgres_databases": [{"name": "mlflow", "owner": "mlflow", "readers": ["nobody"]}]},
+        r"nobody: among the readers in postgres_databases",
+    ),
     ("postgres", "certificate that is not there", {"postgres_tls_source": "files", "postgres_tls_cert_file": "/nonexistent"}, r"certificate /nonexistent"),
     (
         "postgres",
