@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import posixpath
+import re
 import sys
 import typing as t
 
@@ -26,6 +27,8 @@ KEYS = {
     "s3": ({"bucket", "access_key_id", "secret_access_key"}, {"endpoint_url", "region", "path"}),
     "rclone": ({"options"}, {"path"}),
 }
+# What systemd takes without quotes.
+FOLDER = re.compile(r"(/[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*)+/?")
 # What may take long enough for somebody to ask how far it is.
 LONG = ("check", "copy", "sync")
 # How rclone says that a file or a folder is not there.
@@ -69,8 +72,8 @@ def problem_of(place: Place) -> str | None:
         return f"of the type {kind} needs {', '.join(sorted(needed - given))}"
     if given - needed - optional - {"type"}:
         return f"of the type {kind} has no {', '.join(sorted(given - needed - optional - {'type'}))}, but {', '.join(sorted(needed | optional))}"
-    if kind == "folder" and not (place["path"].startswith("/") and posixpath.normpath(place["path"]) not in ("/", "//")):
-        return f"needs the absolute path of a folder, not {place['path']}"
+    if kind == "folder" and not FOLDER.fullmatch(place["path"]):
+        return f"needs the absolute path of a folder, of letters, digits and . _ - only, not {place['path']}"
     if kind == "s3":
         return _bucket_name.forbidden(place["bucket"])
     if kind == "rclone" and "type" not in place["options"]:
@@ -142,8 +145,8 @@ class Rclone:
         output = await stdout.read()
         await listener
         if status := await process.wait():
-            what = "; ".join(dict.fromkeys(problems[-5:])) or "no reason given"
-            raise RcloneError(self.scrubbed(f"rclone {arguments[0]} ended with exit status {status}: {what[-1000:]}"), status)
+            what = "; ".join(list(dict.fromkeys(problems))[:5]) or "no reason given"
+            raise RcloneError(self.scrubbed(f"rclone {arguments[0]} ended with exit status {status}: {what[:1000]}"), status)
         return output.decode(), stats
 
     def scrubbed(self, text: str) -> str:

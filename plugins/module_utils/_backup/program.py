@@ -89,10 +89,10 @@ def shared_lock(connection: Connection, number: int, what: str) -> t.Iterator[No
 def content(connection: Connection) -> dict[str, t.Any]:
     """What can be compared: the revision, and rows and a digest of each table."""
     rows = counts(connection)
-    small = [name for name in rows if rows[name] <= DIGEST_ROWS] if connection.kind == "postgresql" else []
+    small = [name for name in rows if rows[name] <= DIGEST_ROWS]
     versions = [name for names in VERSION_TABLES.values() for name in names if name in rows]
     revisions = [row[0] for name in dict.fromkeys(versions) for row in connection.rows(f"SELECT version_num FROM {name}")]
-    return {"revisions": sorted(revisions), "rows": rows, "digests": digests(connection, small)}
+    return {"revisions": sorted(revisions), "rows": rows, "digests": digests(connection, small) if connection.kind == "postgresql" else {}}
 
 
 def differences(before: dict[str, t.Any], after: dict[str, t.Any]) -> list[str]:
@@ -143,6 +143,7 @@ class Backup:
     @contextlib.contextmanager
     def alone(self) -> t.Iterator[None]:
         """One at a time, with an empty folder to work in that is gone afterwards."""
+        os.makedirs(self.state, mode=0o711, exist_ok=True)
         with open(os.path.join(self.state, "lock"), "w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -411,23 +412,30 @@ class Backup:
         return before
 
     def put_into(self, targets: dict[str, Connection], saved: dict[str, t.Any], point: RestorePoint, before: RestorePoint) -> None:
-        begun = []
+        """All of them or none. One whose restore fails is as it was by itself."""
+        restored: list[str] = []
         try:
             for name, target in targets.items():
                 if target.kind == "postgresql":
                     wait_for_lock(functools.partial(target.value, f"SELECT pg_try_advisory_lock({UPGRADE_LOCK})"), f"an upgrade of {name}")
-                begun.append(name)
                 restore(target, point.file(saved[name]["file"]), 60)
+                restored.append(name)
                 if different := differences(saved[name]["content"], content(target)):
                     raise BackupError(f"{target.uri.place} differs after the restore in {', '.join(different)}")
         except Exception as exc:
-            for name in begun:
-                former = before.file(f"{name}{SUFFIXES[targets[name].kind]}")
-                if os.path.exists(former):
-                    restore(targets[name], former, 60)
-                else:
-                    targets[name].rows(EMPTY_POSTGRESQL)
+            try:
+                for name in restored:
+                    self.put_back(targets[name], before.file(f"{name}{SUFFIXES[targets[name].kind]}"))
+            except Exception as again:
+                raise BackupError(f"{exc}. What was in {', '.join(restored)} could not be put back, and is in {before.path}: {again}") from exc
             raise BackupError(f"{exc}. The databases are as they were") from exc
+
+    @staticmethod
+    def put_back(target: Connection, former: str) -> None:
+        if os.path.exists(former):
+            restore(target, former, 60)
+        else:
+            target.rows(EMPTY_POSTGRESQL)
 
     def put_artifacts(self, point: RestorePoint, place: dict[str, t.Any]) -> None:
         """Copy what belongs to the generation; what came since stays beside it."""
@@ -467,7 +475,7 @@ class Backup:
             with Connection(self.config["check_database"]) as scratch:
                 postgresql_tool("psql", scratch.server_version)
         for path in self.config["secret_files"]:
-            open(path, "rb").close()
+            os.stat(path)
         if self.source:
             self.rclone("lsf", "--max-depth=1", self.source)
         probe = posixpath.join(self.root, "probe")
