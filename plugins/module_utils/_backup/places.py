@@ -54,6 +54,11 @@ def options_of(place: Place) -> dict[str, str]:
     return {**options, **{names[key]: str(place[key]) for key in names if place.get(key)}}
 
 
+def secrets_of(place: Place) -> list[str]:
+    """The values that no message may show."""
+    return [str(value) for key, value in {**place, **place.get("options", {})}.items() if re.search("secret|pass|token|key_pem", key)]
+
+
 def path_of(place: Place) -> str:
     """Where in the remote of its kind a place is."""
     if place["type"] == "s3":
@@ -95,10 +100,14 @@ class Rclone:
 
     def __init__(self, secrets: t.Iterable[str], bandwidth: str = "", ca_file: str = "") -> None:
         """secrets: what no message may show."""
-        self.secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
+        self.secrets: list[str] = []
+        self.hide(secrets)
         self.environment = {"RCLONE_CONFIG": "/dev/null", "RCLONE_USE_JSON_LOG": "true", "RCLONE_STATS": "60s", "RCLONE_STATS_LOG_LEVEL": "NOTICE"}
         self.environment.update({"RCLONE_BWLIMIT": bandwidth} if bandwidth else {})
         self.environment.update({"RCLONE_CA_CERT": ca_file} if ca_file else {})
+
+    def hide(self, secrets: t.Iterable[str]) -> None:
+        self.secrets = sorted({*self.secrets, *filter(None, secrets)}, key=len, reverse=True)
 
     def add(self, name: str, options: t.Mapping[str, str]) -> None:
         self.environment.update({f"RCLONE_CONFIG_{name}_{key}".upper(): value for key, value in options.items()})

@@ -30,7 +30,7 @@ import time
 import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._backup.generations import NAME, kept, layers, moment
-from ansible_collections.mlops.mlflow.plugins.module_utils._backup.places import SYSTEM_CAS, Rclone, RcloneError
+from ansible_collections.mlops.mlflow.plugins.module_utils._backup.places import SYSTEM_CAS, Rclone, RcloneError, secrets_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import VERSION_TABLES
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import SUFFIXES, BackupError, check_backup, make_backup, postgresql_tool
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
@@ -124,9 +124,8 @@ class Backup:
 
     def secrets(self) -> list[str]:
         """What no message may show."""
-        places = [place for place in (self.config["artifacts"], self.config["destination"]) if place]
-        words = [str(value) for place in places for key, value in {**place, **place.get("options", {})}.items() if re.search("secret|pass|token|key_pem", key)]
-        return [*words, *self.encryption.values(), *(secret for uri in self.config["databases"].values() for secret in Uri(uri).secrets)]
+        found = [secret for place in (self.config["artifacts"], self.config["destination"]) for secret in secrets_of(place)]
+        return [*found, *self.encryption.values(), *(secret for uri in self.config["databases"].values() for secret in Uri(uri).secrets)]
 
     def ca_file(self) -> str:
         """The authorities of the system and the own ones in one file, as rclone wants them."""
@@ -361,6 +360,7 @@ class Backup:
         All that can be known is looked at first. Then the databases are saved, and put back should one of them fail.
         """
         began = time.time()
+        self.rclone.hide([*(secret for uri in request["databases"].values() for secret in Uri(uri).secrets), *secrets_of(request["artifacts"])])
         self.check_destination()
         point, manifest = self.fetch(self.newest(request["generation"]), self.work)
         self.check_versions(manifest, request["versions"])
@@ -439,7 +439,6 @@ class Backup:
 
     def put_artifacts(self, point: RestorePoint, place: dict[str, t.Any]) -> None:
         """Copy what belongs to the generation; what came since stays beside it."""
-        self.rclone.secrets += [str(value) for key, value in place.items() if "secret" in key]
         target = self.rclone.add_place("out", place)
         wanted = self.artifacts_of(point)
         replaced: dict[str, set[str]] = {}
@@ -509,18 +508,17 @@ def write_metrics(config: dict[str, t.Any], action: str, began: float, result: d
     os.rename(f"{path}.part", path)
 
 
-def run(action: str, config: dict[str, t.Any], arguments: argparse.Namespace) -> dict[str, t.Any]:
-    backup = Backup(config)
+def run(backup: Backup, arguments: argparse.Namespace) -> dict[str, t.Any]:
     with backup.alone():
-        if action == "restore":
+        if arguments.action == "restore":
             return backup.restore(json.load(sys.stdin))
-        if action == "fetch":
+        if arguments.action == "fetch":
             backup.check_destination()
             return {"path": backup.fetch(backup.newest(arguments.generation), arguments.folder)[0].path}
-        if action == "prune":
+        if arguments.action == "prune":
             backup.check_destination()
             return {"removed": backup.prune()}
-        return {"now": backup.back_up, "check": backup.check, "list": backup.list, "probe": backup.probe}[action]()
+        return {"now": backup.back_up, "check": backup.check, "list": backup.list, "probe": backup.probe}[arguments.action]()
 
 
 def main() -> int:
@@ -546,17 +544,16 @@ def main() -> int:
     import psycopg2
 
     metrics = {"now": "backup", "check": "backup_check"}.get(arguments.action)
-    began, result, problem = time.time(), None, ""
+    began, result = time.time(), None
+    scrubbed: t.Callable[[str], str] = str
     try:
-        result = run(arguments.action, config, arguments)
+        backup = Backup(config)
+        scrubbed = backup.rclone.scrubbed
+        result = run(backup, arguments)
+        print(json.dumps(result))
     except (*KNOWN_ERRORS, psycopg2.Error) as exc:
-        problem = " ".join(str(exc).split())
-    if metrics:
-        write_metrics(config, metrics, began, result)
-    if result is None:
-        for uri in config["databases"].values():
-            problem = Uri(uri).scrub(problem)
-        say(f"mlops-backup {arguments.action}: {problem}")
-        return 1
-    print(json.dumps(result))
-    return 0
+        say(f"mlops-backup {arguments.action}: {scrubbed(' '.join(str(exc).split()))}")
+    finally:
+        if metrics:
+            write_metrics(config, metrics, began, result)
+    return 0 if result is not None else 1
