@@ -240,8 +240,8 @@ for name in changed[1:30]:
     newest = succeeds(host, "now")["generation"]
     answer, said = restore(host, generation=generation, confirm="overwrite-mlflow")
     assert answer is None
-    assert "auth on the default host is not empty" in said
-    assert "confirm with overwrite-auth" in said
+    assert "not empty: auth on the default host. " in said
+    assert f"confirm with {','.join(sorted(CONFIRM.split(',')))}\n" in said
     assert restore(host, generation=generation, only_check=True)[0]["generation"] == generation
     assert (digests(host), checksums(host)) == (after, gone)
 

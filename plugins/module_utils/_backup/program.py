@@ -370,7 +370,8 @@ class Backup:
         with contextlib.ExitStack() as stack:
             targets = {name: stack.enter_context(Connection(request["databases"][name], lock_timeout=60)) for name in saved}
             for name, target in targets.items():
-                self.check_target(target, saved[name], point.file(saved[name]["file"]), request["confirm"])
+                self.check_target(target, saved[name], point.file(saved[name]["file"]))
+            self.check_confirmed(targets.values(), request["confirm"].split(","))
             if not request["only_check"]:
                 before = self.save_targets(targets, point.name)
                 self.put_into(targets, saved, point, before)
@@ -389,15 +390,20 @@ class Backup:
                 raise BackupError(f"{manifest['name']} is of {label} {manifest['labels'][label]}, and this is {most}: install the newer version first")
 
     @staticmethod
-    def check_target(target: Connection, saved: dict[str, t.Any], path: str, confirm: str) -> None:
+    def check_target(target: Connection, saved: dict[str, t.Any], path: str) -> None:
         if target.kind != saved["kind"]:
             raise BackupError(f"{saved['component']} was saved from {saved['kind']}, and {target.uri.place} is {target.kind}")
         if target.kind == "postgresql" and int(target.server_version.partition(".")[0]) < int(saved["server_version"].partition(".")[0]):
             raise BackupError(f"{target.uri.place} is of PostgreSQL {target.server_version}, and the backup of {saved['server_version']}: use as new a server")
-        word = f"overwrite-{os.path.basename(target.database)}"
-        if read_tables(target) and word not in confirm.split(","):
-            raise BackupError(f"{target.uri.place} is not empty. Its content is saved and then replaced only if told so: confirm with {word}")
         check_restore(target, path)
+
+    @staticmethod
+    def check_confirmed(targets: t.Iterable[Connection], words: list[str]) -> None:
+        """Nothing is overwritten without a word for it."""
+        needed = {f"overwrite-{os.path.basename(target.database)}": target.uri.place for target in targets if read_tables(target)}
+        if lacking := {word: place for word, place in needed.items() if word not in words}:
+            places = ", ".join(lacking.values())
+            raise BackupError(f"not empty: {places}. What is there is saved and then replaced only if told so: confirm with {','.join(sorted(needed))}")
 
     def save_targets(self, targets: dict[str, Connection], generation: str) -> RestorePoint:
         folder = os.path.join(self.state, "before-restore")
