@@ -43,6 +43,12 @@ class RcloneError(Exception):
         self.status = status
 
 
+def say(text: str) -> None:
+    """For the journal, at once."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
 def options_of(place: Place) -> dict[str, str]:
     """What rclone calls a place."""
     if place["type"] == "folder":
@@ -144,7 +150,7 @@ class Rclone:
                 if "stats" in line:
                     stats.update(line["stats"])
                     if arguments[0] in LONG:
-                        print(f"{arguments[0]}: {stats['bytes']} of {stats['totalBytes']} bytes in {stats['transfers']} files", file=sys.stderr, flush=True)
+                        say(f"{arguments[0]}: {stats['bytes']} of {stats['totalBytes']} bytes in {stats['transfers']} files")
                 elif line.get("level") not in ("notice", "info", "debug"):
                     problems.append(": ".join(str(line[key]) for key in ("object", "msg") if line.get(key)))
 

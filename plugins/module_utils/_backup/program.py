@@ -30,7 +30,7 @@ import time
 import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._backup.generations import NAME, kept, layers, moment
-from ansible_collections.mlops.mlflow.plugins.module_utils._backup.places import SYSTEM_CAS, Rclone, RcloneError, secrets_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._backup.places import SYSTEM_CAS, Rclone, RcloneError, say, secrets_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import VERSION_TABLES
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import SUFFIXES, BackupError, check_backup, make_backup, postgresql_tool
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
@@ -54,11 +54,6 @@ SECRETS = "secrets.tar"
 # Restore points from before a restore.
 KEPT_RESTORE_POINTS = 3
 KNOWN_ERRORS = (BackupError, MlflowDbError, OSError, RcloneError, RestoreError, RestorePointError)
-
-
-def say(text: str) -> None:
-    """For the journal."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def wait_for_lock(attempt: t.Callable[[], t.Any], what: str) -> None:
@@ -556,7 +551,7 @@ def main() -> int:
         backup = Backup(config)
         scrubbed = backup.rclone.scrubbed
         result = run(backup, arguments)
-        print(json.dumps(result))
+        sys.stdout.write(f"{json.dumps(result)}\n")
     except (*KNOWN_ERRORS, psycopg2.Error) as exc:
         say(f"mlops-backup {arguments.action}: {scrubbed(' '.join(str(exc).split()))}")
     finally:
