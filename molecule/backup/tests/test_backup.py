@@ -183,6 +183,25 @@ def test_no_secret_is_shown_and_gc_and_upgrades_wait(host):
     assert host.run("find /var/lib/mlops-backup /srv/backup -type f -perm /044 -not -name mlops_backup.prom").stdout == ""
 
 
+def test_a_backup_waits_for_gc_and_for_upgrades(host):
+    def hold(number):
+        host.check_output("(runuser -u postgres -- psql -X -d mlflow -c %s >/dev/null 2>&1 &)", f"SELECT pg_advisory_lock({number}), pg_sleep(600)")
+
+    def let_go(number):
+        held = f"locktype = 'advisory' AND granted AND mode = 'ExclusiveLock' AND objid = {number % 2**32}"
+        psql(host, "mlflow", f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE {held}")
+
+    locks = (7110364022, 7110364021)
+    for number in locks:
+        hold(number)
+    host.check_output("rm -f /root/done; (mlops-backup now >/root/waited.out 2>&1; touch /root/done) >/dev/null 2>&1 &")
+    for number in locks:
+        time.sleep(4)
+        assert not host.file("/root/done").exists
+        let_go(number)
+    host.check_output("timeout 60 sh -c 'until [ -e /root/done ]; do sleep 0.2; done'; grep -q generation /root/waited.out")
+
+
 def test_unit_is_confined(host):
     """In the place of the program, with the rights and the files that it has."""
     folders = ("/etc", "/opt/mlops-backup", "/var/lib/minio", "/root")
