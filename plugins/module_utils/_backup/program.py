@@ -66,8 +66,10 @@ def wait_for_lock(attempt: t.Callable[[], t.Any], what: str) -> None:
 
 @contextlib.contextmanager
 def shared_lock(connection: Connection, number: int, what: str) -> t.Iterator[None]:
-    """Keep out who takes the lock for itself. Ends with the connection."""
+    """Keep out who takes the lock for itself. Ends with the connection, which the server may not end because it waits."""
     if connection.kind == "postgresql":
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"):
+            connection.rows(f"SET SESSION {limit} = 0")
         wait_for_lock(lambda: connection.value(f"SELECT pg_try_advisory_lock_shared({number})"), what)
         yield
         connection.value(f"SELECT pg_advisory_unlock_shared({number})")
@@ -244,11 +246,8 @@ class Backup:
 
     def copy_artifacts(self, point: RestorePoint) -> tuple[int, dict[str, t.Any]]:
         """Bring the copy up to date, and keep aside what it had before; returns how many bytes were sent, and what there is now."""
-        # A folder keeps the time that the S3 server gave an object, which costs no call for each object. S3 has it in an attribute, which does.
-        times = ["--use-server-modtime"] if self.config["destination"]["type"] == "folder" else []
-        _output, stats = self.rclone(
-            "sync", *times, "--checkers=16", "--retries-sleep=20s", f"--backup-dir=vault:replaced/{point.name}", self.source, "vault:artifacts"
-        )
+        options = [*self.times, "--checkers=16", "--retries-sleep=20s", f"--backup-dir=vault:replaced/{point.name}"]
+        _output, stats = self.rclone("sync", *options, self.source, "vault:artifacts")
         found = {path: entry["Size"] for path, entry in self.rclone.listing("vault:artifacts", "--no-modtime").items()}
         with gzip.open(point.file(ARTIFACTS), "wt", encoding="utf-8") as stream:
             json.dump(found, stream)
