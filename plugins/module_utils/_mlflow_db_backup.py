@@ -62,15 +62,18 @@ def check_backup(connection: Connection, folder: str) -> None:
         raise BackupError(f"the backup may need {needed // 2**20 + 1} MiB, and {folder} has {free // 2**20} MiB left")
 
 
-def make_backup(connection: Connection, path: str, lock_timeout: int) -> None:
-    """Write the backup, read it again, and only then give it its name. lock_timeout: seconds that pg_dump waits for a locked table."""
+def make_backup(connection: Connection, path: str, lock_timeout: int, snapshot: str = "") -> None:
+    """Write the backup, read it again, and only then give it its name. lock_timeout: seconds that pg_dump waits for a locked table.
+
+    snapshot: what PostgreSQL has exported, so that others can know what is in the backup.
+    """
     check_backup(connection, os.path.dirname(path))
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     part = f"{path}.part"
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         if connection.kind == "postgresql":
-            dump_postgresql(connection, part, lock_timeout)
+            dump_postgresql(connection, part, lock_timeout, snapshot)
         elif connection.kind == "mysql":
             dump_mysql(connection, part)
         else:
@@ -129,7 +132,7 @@ def postgresql_tool(name: str, server: str) -> t.Any:
     return tool
 
 
-def dump_postgresql(connection: Connection, path: str, lock_timeout: int) -> None:
+def dump_postgresql(connection: Connection, path: str, lock_timeout: int, snapshot: str = "") -> None:
     options = parameters(connection.uri)
     password = options.pop("password", None)
     others = ['"' + row[0].replace('"', '""') + '"' for row in connection.rows(OTHER_SCHEMAS)]
@@ -140,6 +143,7 @@ def dump_postgresql(connection: Connection, path: str, lock_timeout: int) -> Non
             "--format=custom",
             "--no-password",
             f"--lock-wait-timeout={lock_timeout}s",
+            *([f"--snapshot={snapshot}"] if snapshot else []),
             *(f"--exclude-schema={name}" for name in others),
             f"--file={path}",
             "--dbname=service=mlflow",

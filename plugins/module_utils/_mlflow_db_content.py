@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
 
 TABLES = {
@@ -30,3 +32,16 @@ def quoted(connection: Connection, name: str) -> str:
 def counts(connection: Connection) -> dict[str, int]:
     """How many rows each table has."""
     return {name: connection.value(f"SELECT COUNT(*) FROM {quoted(connection, name)}") for name in sorted(read_tables(connection))}
+
+
+# Whatever the settings of server, login and database, the text of a row is the same.
+SAME_TEXT = "SET SESSION {} = '{}'"
+SETTINGS = {"datestyle": "ISO", "timezone": "UTC", "intervalstyle": "postgres", "bytea_output": "hex", "extra_float_digits": "1"}
+DIGEST = "SELECT coalesce(sum(('x' || left(md5(a_row::text), 16))::bit(64)::bigint::numeric), 0) FROM {} a_row"
+
+
+def digests(connection: Connection, tables: t.Iterable[str]) -> dict[str, str]:
+    """A number for each table of a PostgreSQL database that is another one when a row is, whatever their order. The server works it out."""
+    for name, value in SETTINGS.items():
+        connection.rows(SAME_TEXT.format(name, value))
+    return {table: str(connection.value(DIGEST.format(quoted(connection, table)))) for table in tables}

@@ -121,8 +121,10 @@ def canonical(policy: t.Any) -> dict[str, t.Any]:
     return result
 
 
-def for_bucket(bucket: str) -> dict[str, t.Any]:
+def for_bucket(bucket: str, access: str = "write") -> dict[str, t.Any]:
     """Who has this policy may use the objects of one bucket, and what is deleted can be brought back where the bucket keeps versions.
+
+    With the access "read" the holder may list and read them, and change nothing.
 
     MinIO takes the right to delete for a right to delete versions. It also lets each user make further keys of its own, which outlive a new
     secret, and change its own secret. All of that ends only when it is denied in so many words.
@@ -131,10 +133,13 @@ def for_bucket(bucket: str) -> dict[str, t.Any]:
     if problem:
         raise PolicyError(problem)
     objects = f"arn:aws:s3:::{bucket}/*"
-    bucket_actions = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
-    object_actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-    # What tools that copy buckets ask for.
-    object_actions += ["s3:GetObjectAttributes", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging"]
+    bucket_actions = ["s3:GetBucketLocation", "s3:ListBucket"]
+    # Attributes and tags: what tools that copy buckets ask for.
+    object_actions = ["s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectTagging"]
+    if access == "write":
+        bucket_actions += ["s3:ListBucketMultipartUploads"]
+        object_actions += ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+        object_actions += ["s3:PutObjectTagging", "s3:DeleteObjectTagging"]
     return {
         "Version": "2012-10-17",
         "Statement": [

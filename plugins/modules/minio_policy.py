@@ -37,6 +37,11 @@ options:
       - Old versions cannot be deleted, so that a bucket with versioning can be brought back to what it was.
       - The holder can make no service accounts, which would outlive a new secret, and cannot change its own secret.
     type: str
+  access:
+    description: What the holder may do in O(bucket). With V(read) it may list and read alone, such as for backups.
+    type: str
+    choices: [read, write]
+    default: write
 seealso:
   - module: mlops.mlflow.minio_group
   - module: mlops.mlflow.minio_policy_info
@@ -69,6 +74,15 @@ EXAMPLES = r"""
     login_password: "{{ s3_admin_password }}"
     name: mlflow
     bucket: mlflow
+
+- name: Let a backup read it
+  mlops.mlflow.minio_policy:
+    endpoint_url: https://s3.example.com:9000
+    login_user: admin
+    login_password: "{{ s3_admin_password }}"
+    name: mlflow-backup
+    bucket: mlflow
+    access: read
 """
 
 RETURN = r"""
@@ -107,6 +121,7 @@ def main() -> t.NoReturn:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "policy": {"type": "json"},
             "bucket": {"type": "str"},
+            "access": {"type": "str", "choices": ["read", "write"], "default": "write"},
         },
         mutually_exclusive=[("policy", "bucket")],
         required_if=[("state", "present", ["policy", "bucket"], True)],

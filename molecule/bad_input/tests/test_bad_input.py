@@ -37,7 +37,13 @@ MLFLOW = {
 }
 NGINX = {"nginx_tls_server_name": "mlflow.example.com", "nginx_tls_upstreams": ["127.0.0.1:5000"]}
 FIREWALL = {"firewall_rules": [{"port": 5432, "sources": ["10.0.0.5"]}]}
-GOOD = {"firewall": FIREWALL, "postgres": POSTGRES, "minio": MINIO, "mlflow_server": MLFLOW, "nginx_tls": NGINX}
+BACKUP = {
+    "backup_databases": {"tracking": {"host": "127.0.0.1", "name": "mlflow", "user": "mlflow", "password": "right-password"}},
+    "backup_artifacts": {"type": "folder", "path": "/srv/artifacts"},
+    "backup_destination": {"type": "folder", "path": "/srv/backup"},
+    "backup_encryption_password": "right-password",
+}
+GOOD = {"backup": BACKUP, "firewall": FIREWALL, "postgres": POSTGRES, "minio": MINIO, "mlflow_server": MLFLOW, "nginx_tls": NGINX}
 
 
 def database(name="mlflow", password="right-password", port=5432):
@@ -177,6 +183,23 @@ CASES = [
         {"nginx_tls_upstream_tls_enabled": True, "nginx_tls_upstream_tls_name": "mlflow.internal", "nginx_tls_upstream_ca_files": ["/nonexistent.crt"]},
         r"The controller has no /nonexistent\.crt",
     ),
+    ("backup", "destination in the source", {"backup_destination": {"type": "folder", "path": "/srv/artifacts/backup"}}, r"same place as backup_artifacts"),
+    ("backup", "nothing to save", {"backup_databases": {}}, r"backup_databases needs tracking"),
+    ("backup", "no destination", {"backup_destination": {}}, r"backup_destination needs a type, one of folder, s3, rclone"),
+    ("backup", "trials in what is saved", {"backup_check_database": BACKUP["backup_databases"]["tracking"]}, r"backup_check_database is the same database"),
+    ("backup", "database without a backup", {"backup_databases": {"tracking": f"mysql+pymysql://{LOGIN}@db/mlflow"}}, r"tracking is a database of mysql"),
+    ("backup", "no key", {"backup_encryption_password": ""}, r"backup_encryption_password must have at least 8 characters"),
+    ("backup", "key of two lines", {"backup_encryption_password": "right-password\nsecond"}, r"must not hold line breaks"),
+    ("backup", "secrets in the clear", {"backup_encrypted": False, "backup_secret_files": ["/etc/x"]}, r"go into encrypted backups alone"),
+    ("backup", "relative path of a secret", {"backup_secret_files": ["etc/x"]}, r"backup_secret_files must be absolute paths, not etc/x"),
+    ("backup", "name that leads elsewhere", {"backup_secret_texts": {"../x": "right-password"}}, r"must be those of files.*\.\./x is not"),
+    ("backup", "retention 0", {"backup_keep_at_least": 0}, r"backup_keep_at_least \(0\) must be 1 or more"),
+    ("backup", "retention below 0", {"backup_keep_daily": -1}, r"backup_keep_daily.* must be 0 or more, not -1"),
+    ("backup", "folder that systemd would split", {"backup_state_dir": "/srv/my work"}, r"backup_state_dir.*/srv/my work is not"),
+    ("backup", "group that is none", {"backup_groups": ["a group"]}, r"backup_groups must be names of groups, which a group is not"),
+    ("backup", "group that is not there", {"backup_groups": ["nosuch"]}, r"there is no group nosuch"),
+    ("backup", "file in the place of a folder", {"backup_destination": {"type": "folder", "path": "/etc/hostname"}}, r"/etc/hostname is a file"),
+    ("backup", "time that is none", {"backup_calendar": "now and then"}, r"backup_calendar.*OnCalendar.*now and then"),
     ("firewall", "name for an address", {"firewall_rules": [{"port": 1, "sources": ["db.example.com"]}]}, r"'db\.example\.com' is neither.*write addresses"),
     ("firewall", "bits behind the mask", {"firewall_rules": [{"port": 1, "sources": ["10.0.0.5/24"]}]}, r"Write 10\.0\.0\.5 or 10\.0\.0\.0/24"),
     ("firewall", "port beyond the last", {"firewall_rules": [{"port": 65536, "sources": []}]}, r"port 65536 is not from 1 to 65535"),
@@ -276,6 +299,12 @@ CASES = [
         r"postgres_databases \(mlflow, mlflow\) must occur once",
     ),
     ("postgres", "owner that is no user", {"postgres_databases": [{"name": "mlflow", "owner": "nobody"}]}, r"nobody: owner in postgres_databases"),
+    (
+        "postgres",
+        "reader that is no user",
+        {"postgres_databases": [{"name": "mlflow", "owner": "mlflow", "readers": ["nobody"]}]},
+        r"nobody: among the readers in postgres_databases",
+    ),
     ("postgres", "certificate that is not there", {"postgres_tls_source": "files", "postgres_tls_cert_file": "/nonexistent"}, r"certificate /nonexistent"),
     (
         "postgres",
@@ -480,7 +509,7 @@ def numbers_as_text(role):
 
 
 @pytest.mark.usefixtures("cases")
-@pytest.mark.parametrize(("roles", "arguments"), [(("postgres", "mlflow_server"), ()), (("firewall", "minio", "nginx_tls"), ("--check",))])
+@pytest.mark.parametrize(("roles", "arguments"), [(("postgres", "mlflow_server"), ()), (("backup", "firewall", "minio", "nginx_tls"), ("--check",))])
 def test_numbers_may_be_text_and_facts_are_gathered_where_they_are_missing(roles, arguments):
     """What runs needs no change; what does not is planned."""
     done, _said, stats = run([(role, numbers_as_text(role)) for role in roles], *arguments, case_gather_facts=False)

@@ -104,6 +104,55 @@ def test_own_certificates(inventory, wire, ca):
     assert files == (["postgres.crt", "minio.crt", "nginx_tls.crt"] if ca else ["", "", ""])
 
 
+BACKUP = {
+    "site_backup_destination": {"type": "folder", "path": "/srv/backup"},
+    **{f"vault_backup_{name}": f"{name} of a vault" for name in ("database_password", "secret_key", "encryption_password")},
+}
+
+
+def test_backups_of_all_in_one(inventory, wire):
+    (found,) = wire(inventory(on(*GROUPS, "backup"), BACKUP)).values()
+    assert found["mlflow_server_database"]["host"] == "/run/postgresql"
+    login = {"host": "/run/postgresql", "user": "mlflow_backup", "password": "database_password of a vault", "tls": "disable"}
+    assert found["backup_databases"] == {"tracking": {**login, "name": "mlflow"}}
+    assert found["backup_check_database"] == {**login, "name": "mlflow_check"}
+    assert found["backup_artifacts"]["access_key_id"] == "mlflow-backup"
+    assert found["backup_groups"] == ["mlflow"]
+    assert json.loads(found["backup_secret_texts"]["vault.json"])["vault_postgres_mlflow_password"] == PASSWORD
+    # Each of them is there, and may read alone.
+    assert [user["roles"] for user in found["postgres_users"] if user["name"] == "mlflow_backup"] == [["pg_read_all_data"]]
+    assert [(entry["name"], entry["owner"], entry.get("readers")) for entry in found["postgres_databases"]] == [
+        ("mlflow", "mlflow", ["mlflow_backup"]),
+        ("mlflow_check", "mlflow_backup", None),
+    ]
+    assert [policy.get("access") for policy in found["minio_policies"] if policy["name"] == "mlflow-backup"] == ["read"]
+    assert [user["policies"] for user in found["minio_users"] if user["access_key"] == "mlflow-backup"] == [["mlflow-backup"]]
+    # A restore does what MLflow may.
+    assert found["backup_restore_databases"] == {"tracking": found["mlflow_server_database"]}
+    assert found["backup_restore_artifacts"]["access_key_id"] == found["mlflow_server_s3_access_key_id"]
+
+
+def test_backups_on_a_host_of_their_own(inventory, wire):
+    groups = {"postgres": ["db"], "minio": ["s3"], "mlflow_server": ["app"], "nginx_tls": ["web"], "backup": ["safe"]}
+    found = wire(inventory(groups, BACKUP | {"site_firewall_enabled": True}))
+    assert found["safe"]["backup_databases"]["tracking"]["host"] == "db"
+    assert found["safe"]["backup_databases"]["tracking"]["tls"] == "verify-full"
+    assert [Path(name).name for name in found["safe"]["backup_ca_files"]] == ["postgres.crt", "minio.crt"]
+    assert found["safe"]["backup_secret_files"] == []
+    (rule,) = [rule for rule in found["db"]["postgres_hba"] if "mlflow_backup" in rule["user"]]
+    assert rule["address"] == "192.0.2.7"
+    # One more than without backups.
+    assert [len(rule["sources"]) for host in ("db", "s3") for rule in found[host]["firewall_rules"]] == [2, 3]
+
+
+def test_without_a_backup_host_nobody_else_may_read(inventory, wire):
+    (found,) = wire(inventory(on(*GROUPS))).values()
+    assert [user["name"] for user in found["postgres_users"]] == ["mlflow"]
+    assert [entry["name"] for entry in found["postgres_databases"]] == ["mlflow"]
+    assert found["postgres_databases"][0]["readers"] == []
+    assert [user["access_key"] for user in found["minio_users"]] == ["mlflow"]
+
+
 def test_a_run_on_one_host_knows_the_other(inventory, wire):
     found = wire(inventory(on("postgres", "minio", "nginx_tls") | {"mlflow_server": ["app1", "app2"]}), "--limit", "app1")
     assert found["app1"]["mlflow_server_hosts"] == ["app1", "app2"]

@@ -264,6 +264,13 @@ def test_policy_for_a_bucket_is_about_that_bucket_and_denies_what_outlives_a_sec
     assert [one["Action"] for one in denied] == [["s3:DeleteObjectVersion"], ["admin:*"]]
 
 
+def test_policy_to_read_a_bucket_allows_to_list_and_get_alone_and_denies_as_much():
+    read, write = (for_bucket("models", access)["Statement"] for access in ("read", "write"))
+    allowed = [action for one in read if one["Effect"] == "Allow" for action in one["Action"]]
+    assert [action for action in allowed if not action.startswith(("s3:Get", "s3:List"))] == []
+    assert [one for one in read if one["Effect"] == "Deny"] == [one for one in write if one["Effect"] == "Deny"]
+
+
 @pytest.mark.parametrize("bucket", ["", "*", "models/*", "${aws:username}"])
 def test_policy_for_what_is_no_bucket_is_refused(bucket):
     with pytest.raises(PolicyError, match="S3 forbids"):
