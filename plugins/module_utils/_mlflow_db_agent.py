@@ -404,7 +404,7 @@ def check_unused(path: str) -> None:
 def examine_sqlite(request: dict[str, t.Any]) -> dict[str, t.Any]:
     with Connection(request["uri"]) as source:
         moved = move_artifacts(source, request["artifact_roots"])
-        found = examine(source, request["orphans"], request["invalid_text"], request["aside"])
+        found = examine(source, **{name: request[name] for name in ("orphans", "invalid_text", "large_experiments", "aside")})
         roots = artifact_roots(source) if request["component"] == "tracking" else []
         return {**found, "moved": moved, "artifact_roots": roots, "rows": {name: n for name, n in counts(source).items() if name in content_tables(source)}}
 

@@ -40,8 +40,7 @@ SQLITE_TYPES = {"BIGINT": "bigint", "BLOB": "bytea", "BOOLEAN": "boolean", "DATE
 SQLITE_TYPES |= {"TEXT": "text", "VARCHAR": "character varying"}
 INTEGERS = {"smallint": 1 << 15, "integer": 1 << 31, "bigint": 1 << 63}
 
-# What COPY writes in another way. NUL is no character of PostgreSQL's.
-SPECIAL = re.compile("[\\\\\0\b\t\n\v\f\r]")
+# What COPY writes in another way.
 ESCAPED = str.maketrans({"\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"})
 NULL = "\\N"
 # What Python's JSON has and others have not, with the strings that it may stand in.
@@ -99,38 +98,39 @@ def fitter(column: Column) -> t.Callable[[t.Any], str]:
     def integer(value: t.Any) -> str:
         if type(value) is int and -bound <= value < bound:
             return str(value)
-        raise Unfit(f"{value} does not fit into the type {word}" if isinstance(value, (int, float)) else f"{describe(value)} in place of a number")
+        if isinstance(value, (int, float)):
+            raise Unfit(f"{value} does not fit into the type {word}")
+        return other(value, "a number")
 
     def boolean(value: t.Any) -> str:
-        if value in (0, 1) and type(value) is int:
+        if type(value) is int and value in (0, 1):
             return "t" if value else "f"
-        raise Unfit(f"{describe(value)} in place of 0 or 1")
+        return other(value, "0 or 1")
 
     def double(value: t.Any) -> str:
-        if isinstance(value, float):
-            return repr(value)
-        raise Unfit(f"{describe(value)} in place of a floating-point number")
+        return repr(value) if type(value) is float else other(value, "a floating-point number")
 
     def text(value: t.Any) -> str:
         if type(value) is not str:
-            raise Unfit(f"{describe(value)} in place of text")
+            return other(value, "text")
         if limit is not None and len(value) > limit:
             raise Unfit(f"{len(value)} characters, and {limit} are possible")
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise Unfit("no valid UTF-8", value.encode(errors="surrogateescape").decode(errors="replace").replace("\0", "\ufffd")) from None
-        if SPECIAL.search(value):
-            if "\0" in value:
-                raise Unfit("a NUL character", value.replace("\0", "\ufffd"))
-            return value.translate(ESCAPED)
-        return value
+        # Nearly all that is stored.
+        if value.isascii() and value.isprintable() and "\\" not in value:
+            return value
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Unfit("no valid UTF-8", value.encode(errors="surrogateescape").decode(errors="replace")) from None
+        if "\0" in value:
+            raise Unfit("a NUL character", value.replace("\0", "\ufffd"))
+        return value.translate(ESCAPED)
 
     def document(value: t.Any) -> str:
         line = text(value)
         try:
-            json.loads(value, parse_constant=refuse_constant, parse_int=str, parse_float=str)
+            if value is not None:
+                json.loads(value, parse_constant=refuse_constant, parse_int=str, parse_float=str)
         except Unfit as problem:
             raise Unfit(str(problem), JSON_CONSTANT.sub(lambda match: match[1] or "null", value)) from None
         except (ValueError, RecursionError) as exc:
@@ -138,30 +138,27 @@ def fitter(column: Column) -> t.Callable[[t.Any], str]:
         return line
 
     def binary(value: t.Any) -> str:
-        if isinstance(value, bytes):
-            return f"\\\\x{value.hex()}"
-        raise Unfit(f"{describe(value)} in place of binary data")
+        return f"\\\\x{value.hex()}" if type(value) is bytes else other(value, "binary data")
 
     def date(value: t.Any) -> str:
         with contextlib.suppress(TypeError, ValueError):
             return datetime.date.fromisoformat(value).isoformat()
-        raise Unfit(f"{describe(value)} in place of a date")
+        return other(value, "a date")
 
-    bound = INTEGERS.get(word, 0)
-    others = {"boolean": boolean, "double precision": double, "json": document, "bytea": binary, "date": date, "text": text, "character varying": text}
-    if not bound and word not in others:
-        raise TypeError(f"the type {column.type} of the column {column.name} is not known here")
-    fit = integer if bound else others[word]
-
-    def fit_or_null(value: t.Any) -> str:
-        return NULL if value is None else fit(value)
-
-    def fit_not_null(value: t.Any) -> str:
-        if value is None:
+    def other(value: t.Any, wanted: str) -> str:
+        if value is not None:
+            raise Unfit(f"{describe(value)} in place of {wanted}")
+        if not column.nullable:
             raise Unfit("nothing, where something must be")
-        return fit(value)
+        return NULL
 
-    return fit_or_null if column.nullable else fit_not_null
+    if word in INTEGERS:
+        bound = INTEGERS[word]
+        return integer
+    known = {"boolean": boolean, "double precision": double, "json": document, "bytea": binary, "date": date, "text": text, "character varying": text}
+    if word not in known:
+        raise TypeError(f"the type {column.type} of the column {column.name} is not known here")
+    return known[word]
 
 
 def refuse_constant(name: str) -> t.NoReturn:
@@ -174,8 +171,6 @@ def describe(value: t.Any) -> str:
 
 
 def sqlite_rows(connection: Connection, table: str, names: t.Iterable[str]) -> t.Iterator[tuple[t.Any, ...]]:
-    """Text that is no UTF-8 comes with one surrogate for each wrong byte, so that it can be told from binary data and be named."""
-    connection.connection.text_factory = lambda text: text.decode(errors="surrogateescape")
     cursor = connection.connection.cursor()
     yield from cursor.execute(f"SELECT {', '.join(quoted(connection, name) for name in names)} FROM {quoted(connection, table)}")
 
@@ -183,6 +178,7 @@ def sqlite_rows(connection: Connection, table: str, names: t.Iterable[str]) -> t
 def sqlite_lines(connection: Connection, table: str, columns: t.Sequence[Column]) -> t.Iterator[bytes]:
     """Each row of a SQLite table as COPY takes it. Raises Unfit."""
     fitters = [fitter(column) for column in columns]
+    connection.connection.text_factory = str
     for row in sqlite_rows(connection, table, [column.name for column in columns]):
         yield "\t".join([fit(value) for fit, value in zip(fitters, row)]).encode()
 
@@ -203,6 +199,15 @@ class Digest:
         return self.rows, f"{self.sum % (1 << 256):064x}"
 
 
+def with_floats(line: bytes, floats: list[int]) -> bytes:
+    """A line of PostgreSQL in which numbers are written as Python does: both use few digits that mean the same number, but not always the same ones."""
+    values = line.split(b"\t")
+    for number in floats:
+        if values[number] != NULL.encode():
+            values[number] = repr(float(values[number])).encode()
+    return b"\t".join(values)
+
+
 def content_hash(connection: Connection, table: str, columns: t.Sequence[Column] | None = None) -> tuple[int, str]:
     """How many rows a table has, and a word for what is in them, the same in SQLite and in PostgreSQL. columns: those of another database, else its own."""
     columns = columns or read_columns(connection, table)
@@ -218,14 +223,7 @@ def content_hash(connection: Connection, table: str, columns: t.Sequence[Column]
         nonlocal rest
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
-            if floats:
-                # Both write the shortest digits that mean the number, each in its own way.
-                values = line.split(b"\t")
-                for number in floats:
-                    if values[number] != NULL.encode():
-                        values[number] = repr(float(values[number])).encode()
-                line = b"\t".join(values)
-            digest.add(line)
+            digest.add(with_floats(line, floats) if floats else line)
 
     for setting in ("client_encoding = 'UTF8'", "datestyle = 'ISO'", "bytea_output = 'hex'", "extra_float_digits = 1"):
         connection.rows(f"SET {setting}")

@@ -17,10 +17,11 @@ import os
 import shutil
 import typing as t
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import ARTIFACT_PLACES, DEFAULT_ROWS
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import ARTIFACT_PLACES, DEFAULT_ROWS, EXPERIMENT_NUMBERS
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_sqlite
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import (
+    INTEGERS,
     Digest,
     Unfit,
     content_hash,
@@ -119,15 +120,18 @@ def key_columns(source: Connection, table: str) -> list[str]:
     return [name for _place, name in parts] or ["rowid"]
 
 
-def examine(source: Connection, orphans: str, invalid_text: str, aside: str | None) -> dict[str, t.Any]:
+def examine(source: Connection, orphans: str, invalid_text: str, large_experiments: str, aside: str | None) -> dict[str, t.Any]:
     """Find what PostgreSQL would refuse, and repair in the copy what may be repaired."""
     findings = Findings()
+    source.connection.text_factory = with_surrogates
     if orphans == "keep_aside":
         source.rows("ATTACH '" + str(aside).replace("'", "''") + "' AS aside")
     source.rows("BEGIN")
     while examine_orphans(source, orphans, findings) and orphans != "refuse":
         # Without a row, others may have lost the one that they refer to.
         pass
+    if large_experiments == "renumber" and "experiments" in read_tables(source):
+        renumber_experiments(source, findings)
     for table in sorted(read_tables(source)):
         examine_values(source, table, invalid_text == "replace", findings)
     source.rows("COMMIT")
@@ -151,6 +155,34 @@ def examine_orphans(source: Connection, choice: str, findings: Findings) -> int:
         if choice != "refuse":
             source.rows(f"DELETE FROM {name} WHERE rowid = {rowid}")
     return len(found)
+
+
+def renumber_experiments(source: Connection, findings: Findings) -> None:
+    """A folder mlruns has numbers of 18 digits, and SQLite takes them. They get the next ones that are free."""
+    limit = INTEGERS["integer"]
+    following = source.value(f"SELECT coalesce(max(experiment_id), 0) + 1 FROM experiments WHERE experiment_id < {limit}")
+    large = [row[0] for row in source.rows(f"SELECT experiment_id FROM experiments WHERE experiment_id >= {limit} ORDER BY creation_time, experiment_id")]
+    source.rows("CREATE TEMP TABLE numbers (old INTEGER PRIMARY KEY, new INTEGER)")
+    for new, old in enumerate(large, following):
+        source.rows(f"INSERT INTO numbers VALUES ({old}, {new})")
+        findings.add("experiments", {"experiment_id": old}, "experiment_id", f"does not fit into the type integer, and is {new} from now on", "renumbered")
+    for table, column, condition in experiment_numbers(source):
+        source.rows(
+            f"UPDATE {table} SET {column} = (SELECT new FROM numbers WHERE old = {column}) "
+            f"WHERE {condition} AND {column} IN (SELECT {'old' if condition == '1' else 'CAST(old AS TEXT)'} FROM numbers)"
+        )
+
+
+def experiment_numbers(source: Connection) -> list[tuple[str, str, str]]:
+    """Where the number of an experiment stands: table, column, condition on the row."""
+    tables = sorted(content_tables(source))
+    columns = [(table, column, "1") for table in tables for column in read_columns(source, table) if column[:2] == ("experiment_id", "integer")]
+    return [(table, column.name, condition) for table, column, condition in columns] + [place for place in EXPERIMENT_NUMBERS if place[0] in tables]
+
+
+def with_surrogates(text: bytes) -> str:
+    """One for each byte that is no UTF-8, so that text can be told from binary data, and be named."""
+    return text.decode(errors="surrogateescape")
 
 
 def examine_values(source: Connection, table: str, replace: bool, findings: Findings) -> None:

@@ -74,7 +74,7 @@ class Import:
             self._import(copy, sums, there)
 
     def _examine(self, staged: Database, aside: str) -> None:
-        choices = {name: self.options[name] for name in ("orphans", "invalid_text")}
+        choices = {name: self.options[name] for name in ("orphans", "invalid_text", "large_experiments")}
         found = staged._ask("examine_sqlite", aside=aside, artifact_roots=self.options["artifact_roots"] or {}, **choices)
         self.result.update(
             findings=found["findings"],
@@ -87,7 +87,7 @@ class Import:
             raise MlflowDbError(
                 f"PostgreSQL would not take {found['refused']} rows or values of {self.source} as they are, see findings: "
                 + "; ".join(describe(finding) for finding in found["findings"][:3] if finding["action"] == "refused")
-                + ". The options orphans and invalid_text say what may be done, the rest has to be repaired in a copy of the file"
+                + ". The options orphans, invalid_text and large_experiments say what may be done, the rest has to be repaired in a copy of the file"
             )
 
     def _refuse_different(self, tables: list[dict[str, t.Any]]) -> None:

@@ -15,7 +15,7 @@ description:
     again, and sequences are behind the numbers that are taken.
   - The file itself is only read, and must not change meanwhile. When anything fails, the database is as it was before.
   - PostgreSQL is stricter than SQLite. What it would not take is found before the database is touched, and told row by row in RV(findings).
-    Without a choice in O(orphans) or O(invalid_text) nothing is imported then.
+    Without a choice in O(orphans), O(invalid_text) or O(large_experiments) nothing is imported then.
   - When the content is there already, nothing changes. A database with any other content is refused, but for what a first start of MLflow makes.
   - Works in both directions of versions that MLflow itself can go, which is up. A file that is newer than the MLflow of O(virtualenv) is refused.
   - Stop the MLflow server of the file first, and those of the database. Processes of other machines that use the file over a network cannot be seen.
@@ -45,6 +45,15 @@ options:
       - V(refuse) imports nothing. V(replace) puts the character U+FFFD in the place of what is invalid, and C(null) in that of a number.
     type: str
     choices: [refuse, replace]
+    default: refuse
+  large_experiments:
+    description:
+      - What to do with experiments whose number is greater than PostgreSQL's columns can hold, as a folder C(mlruns) has them, and a SQLite file that
+        C(mlflow migrate-filestore) has made of one.
+      - V(refuse) imports nothing. V(renumber) gives them the next numbers that are free, in the order in which they were made, wherever they stand.
+        RV(findings) has both numbers. Artifact locations stay.
+    type: str
+    choices: [refuse, renumber]
     default: refuse
   artifact_roots:
     description:
@@ -135,7 +144,7 @@ findings:
       description: What is wrong.
       type: str
     action:
-      description: What was done about it, V(refused), V(left out), V(kept aside) or V(replaced).
+      description: What was done about it, V(refused), V(left out), V(kept aside), V(replaced) or V(renumbered).
       type: str
   sample:
     - {table: tags, key: {key: owner, run_uuid: 0f5e}, column: null, problem: refers to a row of runs that is not there, action: refused}
@@ -192,6 +201,7 @@ def main() -> t.NoReturn:
             orphans={"type": "str", "choices": ["refuse", "drop", "keep_aside"], "default": "refuse"},
             aside={"type": "path"},
             invalid_text={"type": "str", "choices": ["refuse", "replace"], "default": "refuse"},
+            large_experiments={"type": "str", "choices": ["refuse", "renumber"], "default": "refuse"},
             artifact_roots={"type": "dict"},
             work_dir={"type": "path"},
             lock_timeout={"type": "int", "default": 30},

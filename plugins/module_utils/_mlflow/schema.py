@@ -25,6 +25,11 @@ ARTIFACT_PLACES = (
     ("trace_tags", "value", "key = 'mlflow.artifactLocation'"),
     ("workspaces", "default_artifact_root", "1"),
 )
+# Where the number of an experiment stands beside the columns experiment_id, in the same form.
+EXPERIMENT_NUMBERS = (
+    ("entity_associations", "source_id", "source_type = 'experiment'"),
+    ("entity_associations", "destination_id", "destination_type = 'experiment'"),
+)
 
 
 def bring_to_head(component, engine, empty):
