@@ -96,22 +96,22 @@ def fitter(column: Column) -> t.Callable[[t.Any], str]:
     limit = int(length.rstrip(")")) if length else None
 
     def integer(value: t.Any) -> str:
-        if type(value) is int and -bound <= value < bound:
+        if isinstance(value, int) and -bound <= value < bound:
             return str(value)
         if isinstance(value, (int, float)):
             raise Unfit(f"{value} does not fit into the type {word}")
         return other(value, "a number")
 
     def boolean(value: t.Any) -> str:
-        if type(value) is int and value in (0, 1):
+        if isinstance(value, int) and value in (0, 1):
             return "t" if value else "f"
         return other(value, "0 or 1")
 
     def double(value: t.Any) -> str:
-        return repr(value) if type(value) is float else other(value, "a floating-point number")
+        return repr(value) if isinstance(value, float) else other(value, "a floating-point number")
 
     def text(value: t.Any) -> str:
-        if type(value) is not str:
+        if not isinstance(value, str):
             return other(value, "text")
         if limit is not None and len(value) > limit:
             raise Unfit(f"{len(value)} characters, and {limit} are possible")
@@ -138,7 +138,7 @@ def fitter(column: Column) -> t.Callable[[t.Any], str]:
         return line
 
     def binary(value: t.Any) -> str:
-        return f"\\\\x{value.hex()}" if type(value) is bytes else other(value, "binary data")
+        return f"\\\\x{value.hex()}" if isinstance(value, bytes) else other(value, "binary data")
 
     def date(value: t.Any) -> str:
         with contextlib.suppress(TypeError, ValueError):

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: no promise is made to other users.
 
-"""The way from a SQLite file of MLflow to PostgreSQL: a copy, at the target's version, examined and repaired, then its content in one transaction."""
+"""The way from a SQLite file or a folder of MLflow to PostgreSQL: a copy at the target's version is examined and repaired, and then goes over as a whole."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class Import:
 
     def _run(self, copy: str, check_mode: bool) -> None:
         target = self.target
-        sums = target._ask("take_sqlite", source=self.source, copy=copy)
+        source = self._from_folder(f"{copy}.mlruns") if os.path.isdir(self.source) else self.source
+        sums = target._ask("take_sqlite", source=source, copy=copy)
         staged = Database(target.run_command, f"sqlite:///{copy}", target.python, target.component, target.timeout)
         found = staged.info(upgrade=True)
         if found["state"] == "empty":
@@ -71,7 +72,21 @@ class Import:
                 return
         self.result["changed"] = True
         if not check_mode:
-            self._import(copy, sums, there)
+            self._import(source, copy, sums, there)
+
+    def _from_folder(self, path: str) -> str:
+        """A SQLite file of what is in a folder mlruns, made by MLflow itself, which only reads the folder."""
+        before = listing(self.source)
+        argv = [self.target.python, "-I", "-m", "mlflow", "migrate-filestore", f"--source={self.source}", f"--target=sqlite:///{path}", "--no-progress"]
+        status, _output, errors = self.target.run_command(argv, environ_update={"MLFLOW_DISABLE_TELEMETRY": "true"}, cwd="/")
+        if status:
+            raise MlflowDbError(f"MLflow {self.target.mlflow_version} cannot make a SQLite file of the folder {self.source}: {errors.strip()[-1000:]}")
+        warnings = [line for line in errors.splitlines() if " WARNING mlflow.store.fs2db" in line]
+        if warnings:
+            raise MlflowDbError(f"MLflow would leave out {len(warnings)} parts of {self.source}, repair them or move them away: {'; '.join(warnings[:5])}")
+        if listing(self.source) != before:
+            raise MlflowDbError(f"The folder {self.source} changed while it was read: stop the server that uses it")
+        return path
 
     def _examine(self, staged: Database, aside: str) -> None:
         choices = {name: self.options[name] for name in ("orphans", "invalid_text", "large_experiments")}
@@ -97,13 +112,13 @@ class Import:
             raise MlflowDbError(f"The database {self.target.uri.place} is not empty, and has another content than {self.source} in: {', '.join(different)}")
         self.result["tables"] = [{"name": table["name"], "rows": table["target"][0], "hash": table["target"][1]} for table in tables]
 
-    def _import(self, copy: str, sums: dict[str, str], there: dict[str, t.Any]) -> None:
+    def _import(self, source: str, copy: str, sums: dict[str, str], there: dict[str, t.Any]) -> None:
         target = self.target
         kept = self._keep_aside(f"{copy}.aside")
         try:
             if there["state"] == "empty":
                 target.upgrade(there, **self.limits)
-            self.result["tables"] = target._ask("import_sqlite", source=self.source, copy=copy, sums=sums, **self.limits)
+            self.result["tables"] = target._ask("import_sqlite", source=source, copy=copy, sums=sums, **self.limits)
         except MlflowDbError:
             self.result["changed"] = False
             if kept:
@@ -126,6 +141,12 @@ class Import:
         shutil.move(made, path)
         os.chmod(path, 0o600)
         return t.cast(str, path)
+
+
+def listing(folder: str) -> list[tuple[str, int, int]]:
+    """All files with size and time."""
+    paths = [os.path.join(parent, name) for parent, _folders, names in os.walk(folder) for name in names]
+    return sorted((path, status.st_size, status.st_mtime_ns) for path in paths for status in [os.lstat(path)])
 
 
 def describe(finding: dict[str, t.Any]) -> str:

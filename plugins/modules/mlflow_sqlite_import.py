@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mlflow_sqlite_import
-short_description: Bring what is in a SQLite file of MLflow to PostgreSQL
+short_description: Bring what is in a SQLite file or a folder of MLflow to PostgreSQL
 version_added: 1.0.0
 description:
   - Copies the file, brings the copy to the schema of an MLflow version, lets MLflow make the same schema in an empty PostgreSQL database, and copies all
@@ -26,7 +26,9 @@ extends_documentation_fragment:
   - mlops.mlflow._mlflow_db
 options:
   source:
-    description: The SQLite file on the host.
+    description:
+      - The SQLite file on the host, or a folder C(mlruns), of which C(mlflow migrate-filestore) (MLflow 3.10 and newer) makes a SQLite file first.
+      - What that command would leave out of a folder, because it cannot be read, makes the import fail.
     type: path
     required: true
   orphans:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 
 import pytest
+import testbed
 from testbed import ENVIRONMENTS, NEW, NEW_HEAD, Postgresql, Session, on, wait_until
 
 FOLDER = "/srv/import"
 SOURCE = f"{FOLDER}/mlflow.db"
+MIGRATE = testbed.PROJECT / "playbooks/migrate_sqlite.yml"
 OLDEST, AUTH = "2.22.5", "3.12.0"
 # Every character that COPY or PostgreSQL writes in another way, and some that are not ASCII.
 AWKWARD = "tab\t nl\n cr\r bs\b ff\f vt\v \\ \\N \\. \\x41 \"'`$%{{ x }} \x01\x7f é 漢 😀 \u2028 end"
@@ -78,6 +83,31 @@ store = SqlAlchemyStore()
 store.init_db(sys.argv[1])
 assert store.authenticate_user("sécond", "a long password")
 print(store.create_user("new", "a long password").id)
+sys.stdout.flush()
+os._exit(0)
+"""
+# Experiments in folders have numbers of 18 digits.
+FILL_FOLDER = """
+import os, sys
+from mlflow.tracking import MlflowClient
+client = MlflowClient(sys.argv[1], sys.argv[1])
+run = client.create_run(client.create_experiment("précis")).info.run_id
+client.log_metric(run, "m", 0.1)
+client.log_param(run, "p", "tab\\t")
+client.log_text(run, "text", "a/b.txt")
+client.create_registered_model("m")
+client.create_model_version("m", "/srv/x", run_id=run)
+os._exit(0)
+"""
+READ = """
+import os, sys
+from mlflow.tracking import MlflowClient
+client = MlflowClient(sys.argv[1], sys.argv[1])
+experiment = client.get_experiment_by_name("précis")
+run, = client.search_runs([experiment.experiment_id])
+assert (run.data.metrics, run.data.params) == ({"m": 0.1}, {"p": "tab\\t"})
+assert client.get_model_version("m", "1").run_id == run.info.run_id
+print(experiment.experiment_id, run.info.artifact_uri.replace(run.info.run_id, "RUN"))
 sys.stdout.flush()
 os._exit(0)
 """
@@ -242,6 +272,7 @@ def test_what_postgresql_would_not_take_is_named(machine, target, made):
     assert lost["key"] == {"key": "lost", "run_uuid": "gone"}
     assert tables(target) == 0
     aside = f"{FOLDER}/aside.db"
+    machine.host.check_output("rm -f %s", aside)
     roots = {"/srv/mlruns/": "s3://bucket/a", "/srv": "mlflow-artifacts:/", "/srv/mlruns/1/models": "/models"}
     choices = {"orphans": "keep_aside", "aside": aside, "invalid_text": "replace", "artifact_roots": roots}
     imported = bring(machine, target, **choices)
@@ -323,3 +354,29 @@ def test_refused_before_anything_changes(machine, target, made, sessions):
     assert target.sql("SELECT count(*) FROM experiments") == "1"
     target.sql("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'x', 'active')")
     assert "is not empty" in bring(machine, target).msg
+
+
+@on("debian13")
+def test_a_folder_arrives_by_the_playbook(machine, target, tmp_path):
+    folder = f"{FOLDER}/mlruns"
+    machine.host.check_output("rm -rf %s; mkdir -p %s %s/venvs; ln -sfn ../%s %s/venvs/%s", folder, folder, ENVIRONMENTS, NEW, ENVIRONMENTS, NEW)
+    machine.host.check_output(f"MLFLOW_ALLOW_FILE_STORE=true {ENVIRONMENTS}/{NEW}/bin/python -c %s %s 2>&1", FILL_FOLDER, f"file://{folder}")
+    files = f"cd {folder}; find . -type f | sort | xargs -d '\\n' sha256sum"
+    before = machine.host.check_output(files)
+    options = {"large_experiments": "renumber", "artifact_roots": {f"file://{folder}": "mlflow-artifacts:/"}}
+    variables = {"migrate_host": machine.name, "migrate_source": folder, "migrate_options": options, "mlflow_server_version": NEW}
+    variables |= {"mlflow_server_base_dir": ENVIRONMENTS, "mlflow_server_backend_store_uri": target.uri}
+    (tmp_path / "variables.json").write_text(json.dumps(variables))
+    done = subprocess.run(
+        ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], "--extra-vars", f"@{tmp_path}/variables.json", MIGRATE],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(testbed.PROJECT / "collections")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is 1 from now on" in done.stdout
+    number, artifacts = python(machine, READ, target.uri).splitlines()[-1].split()
+    assert number == "1"
+    assert re.fullmatch(r"mlflow-artifacts:/\d{18}/RUN/artifacts", artifacts)
+    assert machine.host.check_output(files) == before
