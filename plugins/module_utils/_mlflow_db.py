@@ -23,6 +23,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import (
     _mlflow_db_content,
     _mlflow_db_restore,
     _mlflow_uri,
+    _sqlite_copy,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow import schema, stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DRIVERS, MlflowDbError, Uri, build_uri
@@ -49,6 +50,7 @@ PROGRAMS = (
     _mlflow_db_content,
     _mlflow_db_backup,
     _mlflow_db_restore,
+    _sqlite_copy,
     _mlflow_db_agent,
 )
 
@@ -335,6 +337,8 @@ class Database:
         if kind == "RestoreError":
             state = "may be half done, run it again" if self.uri.kind == "mysql" and error["began"] else "is as it was"
             return f"No restore of {self.uri.place}, which {state}: {text}"
+        if kind == "SqliteError":
+            return f"Nothing was imported: {text}"
         if kind == "NoSchema":
             return f"The database {self.uri.place} has no place for MLflow's tables: {text}. Create the schema, or correct its name"
         if kind == "NoRehearsal":

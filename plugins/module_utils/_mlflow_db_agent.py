@@ -27,9 +27,22 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup, size_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import read_tables
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import counts, read_tables
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import EMPTY_POSTGRESQL, check_restore, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
+from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_copy import (
+    SqliteError,
+    artifact_roots,
+    check_schemas,
+    compare,
+    content_tables,
+    copy,
+    examine,
+    is_fresh,
+    move_artifacts,
+    sha256_of,
+    take,
+)
 
 # One upgrader at a time in one database, whatever host it runs on. The number only has to be ours and constant.
 ADVISORY_LOCK = 7110364021
@@ -230,7 +243,7 @@ def upgrade_lock(request: dict[str, t.Any]) -> t.Any:
         yield
 
 
-def sessions_in(uri: Uri, connection: Connection) -> list[dict[str, t.Any]]:
+def sessions_in(uri: Uri, connection: t.Any) -> list[dict[str, t.Any]]:
     """Who else uses a database: sessions of its server, or the processes that have the SQLite file open."""
     if uri.kind == "sqlite":
         pids = set()
@@ -407,6 +420,55 @@ def drop(request: dict[str, t.Any]) -> dict[str, t.Any]:
     return {}
 
 
+def take_sqlite(request: dict[str, t.Any]) -> dict[str, str]:
+    """A copy of a SQLite file that nobody uses."""
+    check_unused(request["source"])
+    return take(request["source"], request["copy"])
+
+
+def check_unused(path: str) -> None:
+    users = sessions_in(Uri(f"sqlite:///{path}"), None)
+    if users:
+        raise SqliteError(f"{path} is in use by {'; '.join(describe_session(user) for user in users)}: stop the server that uses it")
+
+
+def examine_sqlite(request: dict[str, t.Any]) -> dict[str, t.Any]:
+    with Connection(request["uri"]) as source:
+        moved = move_artifacts(source, request["artifact_roots"])
+        found = examine(source, **{name: request[name] for name in ("orphans", "invalid_text", "large_experiments", "aside")})
+        roots = artifact_roots(source) if request["component"] == "tracking" else []
+        return {**found, "moved": moved, "artifact_roots": roots, "rows": {name: n for name, n in counts(source).items() if name in content_tables(source)}}
+
+
+def compare_sqlite(request: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Whether the target is as MLflow makes it, or has the content of the copy already."""
+    with Connection(f"sqlite:///{request['copy']}") as source, Connection(request["uri"]) as target:
+        check_schemas(source, target)
+        return {"tables": None} if is_fresh(target) else {"tables": compare(source, target)}
+
+
+def import_sqlite(request: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """sums: the SHA-256 of the source and its journals when the copy was made."""
+
+    def check_unchanged() -> None:
+        check_unused(request["source"])
+        if any(sha256_of(request["source"] + suffix) != known for suffix, known in request["sums"].items()):
+            raise SqliteError(f"{request['source']} has changed since it was read: stop the server that uses it")
+
+    to_target = Connection(request["uri"], lock_timeout=request["lock_timeout"])
+    with upgrade_lock(request), Connection(f"sqlite:///{request['copy']}") as source, to_target as target, blockers_named(request["uri"]):
+        check_schemas(source, target)
+        return copy(source, target, check_unchanged)
+
+
+def empty(request: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Take back a schema in which nothing is yet."""
+    with upgrade_lock(request), Connection(request["uri"], lock_timeout=request["lock_timeout"]) as target:
+        if is_fresh(target):
+            target.rows(EMPTY_POSTGRESQL)
+    return {}
+
+
 def describe_session(session: dict[str, t.Any]) -> str:
     detail = ", ".join(str(session[key]) for key in ("application", "state", "since") if session.get(key))
     return f"process {session['pid']}" + (f" of user {session['user']}" if session.get("user") else "") + (f" ({detail})" if detail else "")
@@ -423,7 +485,9 @@ def describe(exc: Exception) -> dict[str, t.Any]:
     }
 
 
+ACTIONS: dict[str, t.Callable[[dict[str, t.Any]], t.Any]]
 ACTIONS = {"inspect": inspect, "upgrade": upgrade, "restore": go_back, "rehearse": rehearse, "drop": drop}
+ACTIONS |= {"take_sqlite": take_sqlite, "examine_sqlite": examine_sqlite, "compare_sqlite": compare_sqlite, "import_sqlite": import_sqlite, "empty": empty}
 
 
 def run(request: dict[str, t.Any]) -> t.Any:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import typing as t
@@ -105,6 +106,17 @@ def connect(uri: Uri, database: str | None = None) -> t.Any:
     return pymssql.connect(autocommit=True, **parameters(uri, database))
 
 
+class Stream:
+    """What psycopg2 takes for a file. psycopg, its successor, needs none."""
+
+    def __init__(self, blocks: t.Iterable[bytes], sink: t.Callable[[bytes], t.Any] | None = None) -> None:
+        self.blocks = iter(blocks)
+        self.write = sink
+
+    def read(self, size: int) -> bytes:
+        return next(self.blocks, b"")
+
+
 class Connection:
     """One session. To be used as a context manager."""
 
@@ -143,6 +155,26 @@ class Connection:
             return [column[0] for column in cursor.description]
         finally:
             cursor.close()
+
+    def copy_in(self, statement: str, blocks: t.Iterable[bytes]) -> None:
+        """COPY ... FROM STDIN of PostgreSQL."""
+        with contextlib.closing(self.connection.cursor()) as cursor:
+            if hasattr(cursor, "copy"):
+                with cursor.copy(statement) as copy:
+                    for block in blocks:
+                        copy.write(block)
+            else:
+                cursor.copy_expert(statement, Stream(blocks))
+
+    def copy_out(self, statement: str, sink: t.Callable[[bytes], t.Any]) -> None:
+        """COPY ... TO STDOUT of PostgreSQL."""
+        with contextlib.closing(self.connection.cursor()) as cursor:
+            if hasattr(cursor, "copy"):
+                with cursor.copy(statement) as copy:
+                    for block in copy:
+                        sink(bytes(block))
+            else:
+                cursor.copy_expert(statement, Stream((), sink))
 
     @property
     def server_version(self) -> str:

@@ -111,6 +111,11 @@ def check_schema():
             for table, statement in stored_secrets.STORED.values() if component == "tracking" else ():
                 assert table in tables
                 connection.execute(sqlalchemy.text(statement))
+            for table in tables - {version_table}:
+                others = f"NOT ({schema.DEFAULT_ROWS[table]})" if table in schema.DEFAULT_ROWS else "1"
+                assert not connection.execute(sqlalchemy.text(f"SELECT 1 FROM {table} WHERE {others}")).all(), table
+            for table, column, condition in schema.ARTIFACT_PLACES + schema.EXPERIMENT_NUMBERS if component == "tracking" else ():
+                connection.execute(sqlalchemy.text(f"SELECT {column} FROM {table} WHERE {condition}"))
         migrations = [path.read_text() for path in (Path(mlflow.__file__).parent / schema.MIGRATIONS[component]).glob("*.py")]
         assert len(revisions) == 1
         assert any(re.search(rf"""^revision\b.*["']{revisions[0]}["']""", text, re.MULTILINE) for text in migrations)

@@ -18,6 +18,24 @@ MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/d
 VERSION_TABLES = {"tracking": ["alembic_version"], "auth": ["alembic_version_auth", "alembic_version"]}
 MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}}
 
+# What a new tracking database has in it, and what a first start of a server adds, as a condition on the rows of a table.
+DEFAULT_ROWS = {"experiments": "experiment_id = 0", "workspaces": "name = 'default'"}
+# Where artifacts are: table, column, condition on the row.
+ARTIFACT_PLACES = (
+    ("experiments", "artifact_location", "1"),
+    ("runs", "artifact_uri", "1"),
+    ("logged_models", "artifact_location", "1"),
+    ("model_versions", "source", "1"),
+    ("model_versions", "storage_location", "1"),
+    ("trace_tags", "value", "key = 'mlflow.artifactLocation'"),
+    ("workspaces", "default_artifact_root", "1"),
+)
+# Where the number of an experiment stands beside the columns experiment_id, in the same form.
+EXPERIMENT_NUMBERS = (
+    ("entity_associations", "source_id", "source_type = 'experiment'"),
+    ("entity_associations", "destination_id", "destination_type = 'experiment'"),
+)
+
 
 def read_migrations(folder, component):
     """The revisions of one MLflow, read from the files of its package in this folder: importing MLflow takes seconds."""
