@@ -1,6 +1,6 @@
 """Runs programs in forks of a Python that has imported what they need: most of the time of a short program.
 
-Usage: server.py PYTHON MODULE...       PYTHON is the path of a copy of the script `python` beside this, which calls it.
+Usage: server.py PYTHON MODULE...       PYTHON is the path of client.py, as a script for the Python of the system.
 """
 
 import contextlib

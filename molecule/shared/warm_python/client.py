@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -IS
 """In place of a Python whose libraries take long to import: server.py beside it, which has them, runs what this one is called with."""
 
 import json
