@@ -1,4 +1,4 @@
-"""Runs the test steps, as many at a time as there are processors for, and sums up as `N passed, N failed`.
+"""Runs the test steps, scenarios as many at a time as there are processors for, and sums up as `N passed, N failed`.
 
 Usage: scripts/test.py [step ...]     Steps: lint, sanity, units, contract, collection, or the name of a Molecule scenario. All of them without arguments.
 Each step writes .build/logs/<step>.log, and what its parts took to .build/times/<step>.json: the longest steps of the last run start first.
@@ -28,6 +28,8 @@ TIMES = ROOT / ".build" / "times"
 SCENARIOS = sorted((path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: ("site" not in name, name.endswith("modules"), name))
 # A step fills a processor and waits for little. More than two for two processors make servers start too slowly for some tests.
 LANES = min(max(2, (os.cpu_count() or 2) - 1), 6)
+# What starts no servers runs beside these, one at a time, on what they leave of the processors while they wait.
+BESIDE = ["nice", "-n", "19"]
 # What Galaxy gets at the top.
 TARBALL = {
     *("CHANGELOG.rst", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
@@ -99,6 +101,7 @@ class Step:
     def __init__(self, name: str, action: Callable[[Step], None]) -> None:
         self.name = name
         self.action = action
+        self.beside = action is not scenario
         self.log = LOGS / f"{name}.log"
         self.seconds = 0.0
         self.cpu_seconds = 0.0
@@ -110,7 +113,8 @@ class Step:
         with self.log.open("a") as log:
             print("+", *argv, file=log, flush=True)
             pipe: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-            process = subprocess.Popen([str(arg) for arg in argv], cwd=cwd, env={**ENV, **env}, **pipe)
+            command = [*(BESIDE if self.beside else []), *map(str, argv)]
+            process = subprocess.Popen(command, cwd=cwd, env={**ENV, **env}, **pipe)
             for line in process.stdout:
                 self.times.read(line.rstrip())
                 print(line, end="", file=log, flush=True)
@@ -276,8 +280,9 @@ def main(names: list[str]) -> int:
                 print("\n".join(f"    | {line}" for line in tail), f"    (all of it: {step.log})", sep="\n", flush=True)
 
     start = time.monotonic()
-    with ThreadPoolExecutor(LANES) as lanes:
-        list(lanes.map(run, steps))
+    with ThreadPoolExecutor(LANES) as lanes, ThreadPoolExecutor(1) as beside:
+        for running in [(beside if step.beside else lanes).submit(run, step) for step in steps]:
+            running.result()
     failed = sum(not step.ok for step in steps)
     slowest = sorted(((seconds, step.name, part) for step in steps for seconds, part in step.times.slowest()), reverse=True)[:SLOWEST]
     if slowest:
