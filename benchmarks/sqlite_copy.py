@@ -15,9 +15,13 @@ import subprocess
 import sys
 import time
 import typing as t
+from pathlib import Path
+
+import yaml
 
 MACHINE = "mlflow_db_modules-debian13"
-PYTHON = "/opt/mlflow/3.17.2/bin/python"
+DEFAULTS = Path(__file__).parents[1] / "roles/mlflow_server/defaults/main.yml"
+PYTHON = f"/opt/mlflow/{yaml.safe_load(DEFAULTS.read_text())['mlflow_server_version']}/bin/python"
 FOLDER, USER = "/srv/sqlite_copy", "loader"
 FILL = """
 import random, sqlite3, sys, uuid
