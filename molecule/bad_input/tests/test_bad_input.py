@@ -195,7 +195,7 @@ CASES = [
     ("backup", "name that leads elsewhere", {"backup_secret_texts": {"../x": "right-password"}}, r"must be those of files.*\.\./x is not"),
     ("backup", "retention 0", {"backup_keep_at_least": 0}, r"backup_keep_at_least \(0\) must be 1 or more"),
     ("backup", "retention below 0", {"backup_keep_daily": -1}, r"backup_keep_daily.* must be 0 or more, not -1"),
-    ("backup", "folder that systemd would split", {"backup_state_dir": "/srv/my work"}, r"backup_state_dir.*/srv/my work is not"),
+    ("backup", "folder that systemd would split", {"backup_state_dir": "/srv/my work"}, r"backup_state_dir.*which /srv/my work, /srv/my work/metrics is not"),
     ("backup", "group that is none", {"backup_groups": ["a group"]}, r"backup_groups must be names of groups, which a group is not"),
     ("backup", "group that is not there", {"backup_groups": ["nosuch"]}, r"there is no group nosuch"),
     ("backup", "file in the place of a folder", {"backup_destination": {"type": "folder", "path": "/etc/hostname"}}, r"/etc/hostname is a file"),
