@@ -8,14 +8,20 @@ Both find the schema that MLflow has made. The module's time is all of it: copy 
 from __future__ import annotations
 
 import json
+import os
 import re
 import statistics
 import subprocess
 import sys
 import time
 import typing as t
+from pathlib import Path
+
+import yaml
 
 MACHINE = "mlflow_db_modules-debian13"
+DEFAULTS = Path(__file__).parents[1] / "roles/mlflow_server/defaults/main.yml"
+PYTHON = f"/opt/mlflow/{yaml.safe_load(DEFAULTS.read_text())['mlflow_server_version']}/bin/python"
 FOLDER, USER = "/srv/sqlite_copy", "loader"
 FILL = """
 import random, sqlite3, sys, uuid
@@ -68,9 +74,9 @@ def by_pgloader(path: str) -> float:
     return seconds
 
 
-def by_module(path: str, environment: str) -> float:
+def by_module(path: str) -> float:
     uri = fresh("by_module")
-    options = f"source={path} backend_store_uri={uri} virtualenv={environment}"
+    options = f"source={path} backend_store_uri={uri} virtualenv={os.path.dirname(os.path.dirname(PYTHON))}"
     argv = ["ansible", MACHINE, "--inventory", f"{MACHINE},", "--connection", "community.docker.docker", "--module-name", "mlops.mlflow.mlflow_sqlite_import"]
     done = subprocess.run([*argv, "--args", options, "--one-line"], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -83,17 +89,15 @@ def main() -> None:
     metrics, rounds = (int(word) for word in (*sys.argv[1:3], *("1000000", "3")[len(sys.argv) - 1 :]))
     run("sh", "-c", "command -v pgloader > /dev/null || apt-get install --yes --no-install-recommends pgloader")
     run("sh", "-c", f"rm -rf {FOLDER} && mkdir {FOLDER}")
-    environment = run("sh", "-c", "ls -d /opt/mlflow/[0-9]* | sort -V | tail -1").strip()
-    python = f"{environment}/bin/python"
-    run(python, "-c", FILL, f"{FOLDER}/source.db", str(metrics))
+    run(PYTHON, "-c", FILL, f"{FOLDER}/source.db", str(metrics))
     for name in ("by_module", "by_pgloader", "sqlite_copy_schema"):
         sql(f"DROP DATABASE IF EXISTS {name}")
     sql(f"DROP ROLE IF EXISTS {USER};\nCREATE ROLE {USER} LOGIN PASSWORD '{USER}';\nCREATE DATABASE sqlite_copy_schema OWNER {USER};")
-    run(python, "-c", SCHEMA, f"postgresql+psycopg2://{USER}:{USER}@127.0.0.1/sqlite_copy_schema")
+    run(PYTHON, "-c", SCHEMA, f"postgresql+psycopg2://{USER}:{USER}@127.0.0.1/sqlite_copy_schema")
     times: dict[str, list[float]] = {"pgloader": [], "mlflow_sqlite_import": []}
     for _round in range(rounds):
         times["pgloader"].append(by_pgloader(f"{FOLDER}/source.db"))
-        times["mlflow_sqlite_import"].append(by_module(f"{FOLDER}/source.db", environment))
+        times["mlflow_sqlite_import"].append(by_module(f"{FOLDER}/source.db"))
     for name, seconds in times.items():
         print(
             f"{name}: {statistics.median(seconds):.1f} s, {metrics / statistics.median(seconds):.0f} metrics/s ({', '.join(f'{time:.1f}' for time in seconds)})"
