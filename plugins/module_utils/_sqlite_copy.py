@@ -334,8 +334,8 @@ def copy(source: Connection, target: Connection, unchanged: t.Callable[[], None]
         if target.rows(FOREIGN_KEYS) != keys:
             raise SqliteError("the foreign keys are not the same after the copy")
         set_sequences(target)
+        target.rows(f"ANALYZE {names}")
         unchanged()
-    target.rows(f"ANALYZE {names}")
     return copied
 
 
