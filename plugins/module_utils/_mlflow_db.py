@@ -23,6 +23,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import (
     _mlflow_db_content,
     _mlflow_db_restore,
     _mlflow_uri,
+    _restore_point,
     _sqlite_copy,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow import schema, stored_secrets
@@ -50,6 +51,7 @@ PROGRAMS = (
     _mlflow_db_content,
     _mlflow_db_backup,
     _mlflow_db_restore,
+    _restore_point,
     _sqlite_copy,
     _mlflow_db_agent,
 )

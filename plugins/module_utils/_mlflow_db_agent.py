@@ -40,7 +40,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_copy import (
     examine,
     is_fresh,
     move_artifacts,
-    sha256_of,
+    sums_of,
     take,
 )
 
@@ -452,7 +452,7 @@ def import_sqlite(request: dict[str, t.Any]) -> list[dict[str, t.Any]]:
 
     def check_unchanged() -> None:
         check_unused(request["source"])
-        if any(sha256_of(request["source"] + suffix) != known for suffix, known in request["sums"].items()):
+        if sums_of(request["source"]) != request["sums"]:
             raise SqliteError(f"{request['source']} has changed since it was read: stop the server that uses it")
 
     to_target = Connection(request["uri"], lock_timeout=request["lock_timeout"])

@@ -12,7 +12,6 @@ The file itself is only read, and not by SQLite, which would tidy up in it. All 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import typing as t
@@ -32,6 +31,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content im
     sqlite_lines,
     sqlite_rows,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import sha256_of
 
 HEAD = b"SQLite format 3\0"
 # What belongs to the file when its last user was killed.
@@ -72,8 +72,8 @@ def take(source: str, copy: str) -> dict[str, str]:
             raise SqliteError(f"{os.path.dirname(copy)} has {room.f_bavail * room.f_frsize >> 20} MiB left, and a copy of {source} may need {size >> 19} MiB")
         for suffix in parts:
             shutil.copyfile(source + suffix, copy + suffix)
-        sums = {suffix: sha256_of(source + suffix) for suffix in parts}
-        if any(sha256_of(copy + suffix) != known for suffix, known in sums.items()):
+        sums = sums_of(source)
+        if sums_of(copy) != sums:
             raise SqliteError(f"{source} changed while it was read: stop the server that uses it")
         check_sqlite(copy)
     except OSError as exc:
@@ -83,12 +83,9 @@ def take(source: str, copy: str) -> dict[str, str]:
     return sums
 
 
-def sha256_of(path: str) -> str:
-    with open(path, "rb") as stream:
-        digest = hashlib.sha256()
-        for part in iter(lambda: stream.read(BLOCK), b""):
-            digest.update(part)
-    return digest.hexdigest()
+def sums_of(path: str) -> dict[str, str]:
+    """The SHA-256 of a SQLite file and of each journal that is there."""
+    return {suffix: sha256_of(path + suffix) for suffix in ("", *JOURNALS) if os.path.exists(path + suffix)}
 
 
 class Findings:
@@ -337,8 +334,8 @@ def copy(source: Connection, target: Connection, unchanged: t.Callable[[], None]
         if target.rows(FOREIGN_KEYS) != keys:
             raise SqliteError("the foreign keys are not the same after the copy")
         set_sequences(target)
+        target.rows(f"ANALYZE {names}")
         unchanged()
-    target.rows(f"ANALYZE {names}")
     return copied
 
 

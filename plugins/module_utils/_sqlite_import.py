@@ -34,13 +34,14 @@ class Import:
         if options["orphans"] == "keep_aside" and not options["aside"]:
             raise MlflowDbError("orphans=keep_aside needs aside, the file that they go to")
         self.work_dir = options["work_dir"] or os.path.dirname(self.source)
-        if not os.path.isdir(self.work_dir):
-            raise MlflowDbError(f"{self.work_dir} is no folder")
         self.result: dict[str, t.Any] = {"changed": False}
 
     def run(self, check_mode: bool) -> None:
         start = time.monotonic()
-        folder = tempfile.mkdtemp(prefix="mlflow_sqlite_import-", dir=self.work_dir)
+        try:
+            folder = tempfile.mkdtemp(prefix="mlflow_sqlite_import-", dir=self.work_dir)
+        except OSError as exc:
+            raise MlflowDbError(f"There can be no copy in work_dir: {exc}") from exc
         copy = os.path.join(folder, "source.db")
         try:
             self._run(copy, check_mode)
@@ -55,6 +56,7 @@ class Import:
         source = self._from_folder(f"{copy}.mlruns") if os.path.isdir(self.source) else self.source
         sums = target._ask("take_sqlite", source=source, copy=copy)
         staged = Database(target.run_command, f"sqlite:///{copy}", target.python, target.component, target.timeout)
+        staged.deadline = target.deadline
         found = staged.info(upgrade=True)
         if found["state"] == "empty":
             raise MlflowDbError(f"The file {self.source} has no tables")
@@ -70,9 +72,9 @@ class Import:
             if tables is not None:
                 self._refuse_different(tables)
                 return
-        self.result["changed"] = True
         if not check_mode:
             self._import(source, copy, sums, there)
+        self.result["changed"] = True
 
     def _from_folder(self, path: str) -> str:
         """A SQLite file of what is in a folder mlruns, made by MLflow itself, which only reads the folder."""
@@ -98,11 +100,11 @@ class Import:
             artifact_roots=found["artifact_roots"],
             artifacts_moved=found["moved"],
         )
+        refused = [describe(finding) for finding in found["findings"] if finding["action"] == "refused"]
         if found["refused"]:
             raise MlflowDbError(
-                f"PostgreSQL would not take {found['refused']} rows or values of {self.source} as they are, see findings: "
-                + "; ".join(describe(finding) for finding in found["findings"][:3] if finding["action"] == "refused")
-                + ". The options orphans, invalid_text and large_experiments say what may be done, the rest has to be repaired in a copy of the file"
+                f"PostgreSQL would not take {found['refused']} rows or values of {self.source} as they are, see findings: {'; '.join(refused[:3])}. "
+                "The options orphans, invalid_text and large_experiments say what may be done, the rest has to be repaired in a copy of the file"
             )
 
     def _refuse_different(self, tables: list[dict[str, t.Any]]) -> None:
@@ -120,7 +122,6 @@ class Import:
                 target.upgrade(there, **self.limits)
             self.result["tables"] = target._ask("import_sqlite", source=source, copy=copy, sums=sums, **self.limits)
         except MlflowDbError:
-            self.result["changed"] = False
             if kept:
                 os.unlink(kept)
             if there["state"] == "empty":

@@ -17,7 +17,7 @@ description:
   - PostgreSQL is stricter than SQLite. What it would not take is found before the database is touched, and told row by row in RV(findings).
     Without a choice in O(orphans), O(invalid_text) or O(large_experiments) nothing is imported then.
   - When the content is there already, nothing changes. A database with any other content is refused, but for what a first start of MLflow makes.
-  - Works in both directions of versions that MLflow itself can go, which is up. A file that is newer than the MLflow of O(virtualenv) is refused.
+  - The file may be older than the MLflow of O(virtualenv). One that is newer is refused.
   - Stop the MLflow server of the file first, and those of the database. Processes of other machines that use the file over a network cannot be seen.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)

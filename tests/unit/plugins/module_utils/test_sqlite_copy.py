@@ -9,7 +9,7 @@ import math
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import Column, Unfit, content_hash, fitter, read_columns, with_floats
-from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_copy import SqliteError, examine, move_artifacts, take
+from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_copy import SqliteError, examine, move_artifacts, sums_of, take
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -230,10 +230,14 @@ def test_a_file_is_copied_with_its_journal_and_not_touched(tmp_path):
         write(live, "INSERT INTO parents VALUES (1, 'one')")
         before = {name.name: name.read_bytes() for name in tmp_path.iterdir()}
         assert before["live.db-wal"]
-        assert sorted(take(path, copy)) == ["", "-wal"]
+        sums = take(path, copy)
+        assert sorted(sums) == ["", "-wal"]
+        assert sums_of(path) == sums
         assert {name: (tmp_path / name).read_bytes() for name in before} == before
     with Connection(f"sqlite:///{copy}") as taken:
         assert ids(taken, "parents") == [1]
+    # Its last user has moved the journal into the file.
+    assert sums_of(path) != sums
 
 
 def test_what_is_no_sqlite_file(tmp_path):
