@@ -15,13 +15,13 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_change, _mlflow_change_parts, _mlflow_service, _restore_point, _systemd
+from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_change, _mlflow_change_parts, _mlflow_service, _systemd
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import BOOTSTRAP, PROGRAMS, Database, source_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, secret_values
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import sync, write_json
 
-ALL_PROGRAMS = (*PROGRAMS, _systemd, _mlflow_service, _restore_point, _mlflow_change_parts, _mlflow_change)
+ALL_PROGRAMS = (*PROGRAMS, _systemd, _mlflow_service, _mlflow_change_parts, _mlflow_change)
 # The units of the server do not start while it is there.
 STOPPED = ".stopped"
 # Errors that say all themselves.
