@@ -14,8 +14,10 @@ import os
 import re
 import sys
 import tempfile
+import time
 import traceback
 import types
+from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +49,7 @@ sys.path[:0] = [str(INSIDE / "server/guard"), str(INSIDE / "server/plugins"), st
 os.chdir(WORK)
 
 import bounds
+import cleanup
 import mlflow
 import mlflow.environment_variables
 import mlflow.server
@@ -426,6 +429,54 @@ def check_allowed_hosts():
     for host in ("mlflow.example.org", "mlflow.example.org:8443", "localhost", "localhost:5000", "127.0.0.1:5000", "[::1]:5000"):
         assert is_allowed_host_header(allowed, host), host
     assert not is_allowed_host_header(allowed, "evil.example.org")
+
+
+def check_cleanup():
+    """`mlflow gc` deletes by methods of the store and by repositories of artifacts, which `cleanup.py` puts others in the place of."""
+    from mlflow import cli
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    folder = WORK / "cleanup"
+    folder.mkdir()
+    uri = f"sqlite:///{folder}/mlflow.db"
+    store = SqlAlchemyStore(uri, "mlflow-artifacts:/")
+    experiments = {name: store.create_experiment(name) for name in ("kept", "gone")}
+    runs = {}
+    for name in ("kept", "gone"):
+        run = store.create_run(experiments["kept"], "somebody", 1, [], name)
+        runs[name] = run.info.run_id, Path(f"{folder}/{run.info.artifact_uri.removeprefix('mlflow-artifacts:/')}/file")
+        runs[name][1].parent.mkdir(parents=True)
+        runs[name][1].touch()
+    model = store.create_logged_model(experiments["kept"], name="gone")
+    store.delete_logged_model(model.model_id)
+    store.delete_run(runs["gone"][0])
+    store.delete_experiment(experiments["gone"])
+    names = {runs["gone"][0], model.model_id, experiments["gone"]}
+
+    def run(*options):
+        said = StringIO()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(contextlib.redirect_stdout(said))
+            for name in ("_get_store", "get_artifact_repository"):
+                stack.enter_context(put(cli, name, getattr(cli, name)))
+            stack.enter_context(put(sys, "argv", ["cleanup.py", *options]))
+            stack.enter_context(put(os, "environ", {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_ARTIFACTS_DESTINATION": str(folder)}))
+            cleanup.main()
+        return said.getvalue()
+
+    assert run("30") == ""
+    time.sleep(0.01)
+    assert set(re.findall(r"ID (\S+) would be deleted", run("0", "--dry-run"))) == names
+    assert runs["gone"][1].exists() and store.get_run(runs["gone"][0]).info.lifecycle_stage == "deleted"
+    assert set(re.findall(r"ID (\S+) has been permanently deleted", run("0"))) == names
+    assert not runs["gone"][1].exists() and runs["kept"][1].exists()
+    assert store.get_run(runs["kept"][0]).info.lifecycle_stage == "active"
+    try:
+        store.get_run(runs["gone"][0])
+    except MlflowException as exc:
+        assert "not found" in str(exc), exc
+    else:
+        raise AssertionError("the run is still there")
 
 
 LOCKS = sorted((path.parent.name for path in ROLE.glob("files/locks/*/server.txt")), key=lambda name: [int(part) for part in re.findall("[0-9]+", name)])

@@ -231,6 +231,13 @@ CASES = [
         {"mlflow_server_backend_ca_file": "/nonexistent.crt"},
         r"no /nonexistent\.crt\. Set mlflow_server_backend_ca",
     ),
+    ("mlflow_server", "nothing kept of what is deleted", {"mlflow_server_gc_days": 0}, r"mlflow_server_gc_days must be at least 1"),
+    (
+        "mlflow_server",
+        "cleanup with workspaces",
+        {"mlflow_server_gc_enabled": True, "mlflow_server_environment": {"MLFLOW_ENABLE_WORKSPACES": "true"}},
+        r"mlflow_server_gc_enabled knows no workspaces",
+    ),
     ("mlflow_server", "open to others without names", {"mlflow_server_host": "0.0.0.0"}, r"set mlflow_server_allowed_hosts"),
     ("mlflow_server", "socket outside /run", {"mlflow_server_socket": "/tmp/mlflow.sock"}, r"below /run.*not /tmp/mlflow\.sock"),
     (

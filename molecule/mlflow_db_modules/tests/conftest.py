@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import testbed
 from xdist.scheduler import LoadScopeScheduling
+
+# To load all plugins takes longer than it saves in a play of one task.
+os.environ.pop("ANSIBLE_CALLBACKS_ENABLED", None)
 
 
 class OneProcessForEachHost(LoadScopeScheduling):

@@ -248,6 +248,63 @@ print(run.info.run_id)
     assert not host.check_output(*find)
 
 
+@pytest.fixture
+def gc(host):
+    """Runs the service that deletes for good with other arguments; what it said."""
+    folder = "/run/systemd/system/mlflow-gc.service.d"
+    (start,) = re.findall("^ExecStart=(.*)$", host.file("/etc/systemd/system/mlflow-gc.service").content_string, re.MULTILINE)
+    assert start.split()[2] == "30"
+
+    def run(arguments="30", before="true"):
+        since = host.check_output("date +%s.%N")
+        drop_in = f"[Service]\nExecStart=\nExecStart={start.replace(' 30', f' {arguments}')}\n"
+        host.check_output("mkdir -p %s && printf %%s %s >%s/test.conf", folder, drop_in, folder)
+        host.check_output(f"systemctl daemon-reload && {before} && systemctl start mlflow-gc")
+        return host.check_output("journalctl --no-pager --output cat --unit mlflow-gc --since @%s", since)
+
+    yield run
+    host.check_output("rm -rf %s && systemctl daemon-reload", folder)
+
+
+def test_what_was_deleted_long_enough_ago_is_deleted_for_good(host, socket, gc):
+    make = """
+import mlflow
+mlflow.set_tracking_uri(uri)
+mlflow.set_experiment("garbage of the timer")
+made = []
+for _ in range(2):
+    with mlflow.start_run() as run:
+        mlflow.log_text("x", "a.txt")
+    made.append(run.info.run_id)
+mlflow.delete_run(made[0])
+print(*made)
+"""
+    gone, kept = run_python(host, make).split()[-2:]
+
+    def artifacts():
+        found = host.check_output("find %s -path '*a.txt'", "/srv/s3" if socket else "/var/lib/mlflow/artifacts")
+        return [run for run in (gone, kept) if run in found]
+
+    assert gone not in gc() and artifacts() == [gone, kept]
+    assert f"Run with ID {gone} would be deleted" in gc("0 --dry-run") and artifacts() == [gone, kept]
+    # As a backup does.
+    session = "(echo 'SELECT pg_advisory_lock_shared(7110364022);'; sleep 600) | runuser -u postgres -- psql mlflow"
+    hold = f'sh -c "{session}"' if socket else "flock /var/lib/mlflow/db sleep 600"
+    assert "nothing was deleted this time" in gc("0", f"systemd-run --unit=hold {hold} && sleep 3")
+    host.check_output("systemctl stop hold")
+    assert artifacts() == [gone, kept]
+    said = gc("0")
+    assert f"Run with ID {gone} has been permanently deleted" in said and kept not in said
+    assert artifacts() == [kept]
+    assert re.search(r"^mlflow_gc_last_success_timestamp_seconds \d{10}$", host.file("/var/lib/mlflow/metrics/mlflow-gc.prom").content_string, re.MULTILINE)
+    assert host.file("/var/lib/mlflow/metrics/mlflow-gc.prom").mode == 0o644
+
+
+def test_the_timer_runs(host):
+    timer = host.service("mlflow-gc.timer")
+    assert timer.is_running and timer.is_enabled
+
+
 def test_no_experiment_is_on_the_servers_disk(host):
     code = """
 import mlflow
