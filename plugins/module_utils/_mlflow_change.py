@@ -221,7 +221,7 @@ def run(request: dict[str, t.Any]) -> None:
             with contextlib.suppress(OSError):
                 prune(folder, request["keep"], request["name"])
     except Exception as exc:
-        result.update(done=False, problem=describe(exc), restore_point=point.path)
+        result.update({**(journal["failure"] or {}), "done": False, "problem": describe(exc), "restore_point": point.path})
     write_json(os.path.join(folder, RESULT), result)
     if result["closed"]:
         close(request)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import pathlib
+import secrets
+import signal
 import subprocess
 import time
 
@@ -73,8 +77,8 @@ class Probe:
         }
         return {**self.server(NEW), **common, **options}
 
-    def upgrade(self, check=False, **options):
-        return self.machine.run("mlflow_upgrade", self.options(current=CURRENT, **options), check)
+    def upgrade(self, check=False, environment=None, **options):
+        return self.machine.run("mlflow_upgrade", self.options(current=CURRENT, **options), check, environment)
 
     def roll_back(self, point, check=False, **options):
         return self.machine.run("mlflow_rollback", self.options(restore_point=point, **options), check)
@@ -232,10 +236,15 @@ def test_a_killed_process_is_followed_by_one_that_settles_it(probe, sessions, th
 
 @on("debian13")
 def test_a_run_that_dies_leaves_an_upgrade_that_goes_on(probe, threads):
-    running = threads.submit(probe.upgrade)
+    mark = secrets.token_hex(8)
+    running = threads.submit(probe.upgrade, environment={"MLOPS_TEST_RUN": mark})
     wait_until(lambda: probe.phase() == "change", "the migration", 300)
-    probe.host.check_output("pkill -KILL -f 'AnsiballZ_mlflow_upgrade|mlflow_upgrade.py|ansiballz'")
-    assert running.result().failed
+    for environment in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in environment.read_text():
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+    with pytest.raises(AssertionError):
+        running.result()
     # A run that follows waits for it.
     assert probe.upgrade(state="settled")["changed"]
     assert probe.version() == NEW
