@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Backups of an MLflow server: mlops-backup --help"""
 
 import sys
