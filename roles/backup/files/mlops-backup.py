@@ -3,6 +3,6 @@
 import sys
 
 sys.path.insert(0, "/opt/mlops-backup")
-from ansible_collections.mlops.mlflow.plugins.module_utils._backup.program import main  # noqa: E402
+from ansible_collections.mlops.mlflow.plugins.module_utils._backup.program import main
 
 sys.exit(main())
