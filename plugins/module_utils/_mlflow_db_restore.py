@@ -67,8 +67,9 @@ BEGIN
 END
 $$;
 """
-# In a list of contents: what is there already, and is not the owner's to make.
-NOT_OURS = re.compile(r"^\d+; \d+ \d+ (SCHEMA|EXTENSION|COMMENT - (SCHEMA|EXTENSION)|ACL - SCHEMA|DATABASE|PROCEDURAL LANGUAGE) ")
+# In a list of contents: what stays in the database when its schema is emptied, and is not for the owner of tables to make.
+OF_THE_DATABASE = "SCHEMA|EXTENSION|EVENT TRIGGER|PUBLICATION|PUBLICATION TABLE|SUBSCRIPTION|FOREIGN DATA WRAPPER|SERVER|USER MAPPING|PROCEDURAL LANGUAGE"
+NOT_OURS = re.compile(rf"^\d+; \d+ \d+ (({OF_THE_DATABASE})|COMMENT - ({OF_THE_DATABASE})|ACL - SCHEMA|DATABASE) ")
 
 # How a backup begins. MariaDB's may have a comment of its own first.
 HEADS = {"postgresql": (b"PGDMP",), "mysql": (b"-- M", b"/*"), "sqlite": (b"SQLite format 3\0",)}

@@ -12,7 +12,8 @@ version_added: 1.0.0
 description:
   - Puts what M(mlops.mlflow.mlflow_db_upgrade) has saved with its O(mlops.mlflow.mlflow_db_upgrade#module:backup) in the place of all that is in the
     database. What was written since then is lost, so that the module changes something each time it runs.
-  - Needs only the rights of the owner of the tables. The database itself, its settings and its users stay.
+  - Needs only the rights of the owner of the tables. The database itself, its settings and its users stay, and what only an administrator can make in
+    it, such as extensions, event triggers and publications. A table that was named in a publication has to be added to it again.
   - PostgreSQL does it in one transaction. When something fails, the database is as it was before. So it is with SQLite.
     MySQL and MariaDB cannot undo a restore that was broken off; it can be run again.
   - What others made that depends on MLflow's tables, such as a view in another schema, makes it fail and stays.
