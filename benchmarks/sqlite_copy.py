@@ -1,6 +1,6 @@
 """How fast mlflow_sqlite_import and pgloader bring one SQLite file to PostgreSQL, in turns, on a machine of the scenario mlflow_db_modules.
 
-Usage: molecule converge -s mlflow_db_modules; benchmarks/sqlite_copy.py [metrics] [rounds]
+Usage: molecule converge -s mlflow_db_modules; .venv/bin/python benchmarks/sqlite_copy.py [metrics] [rounds]
 
 Both find the schema that MLflow has made. The module's time is all of it: copy of the file, examination, transaction, comparison. pgloader compares nothing.
 """

@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   backend_store_uris:
     description:
-      - URIs of the tracking database and, where it is another one, of the model registry's, as M(mlops.mlflow.mlflow_db_upgrade#module) takes them.
+      - URIs of the tracking database and, where it is another one, of the model registry's, as M(mlops.mlflow.mlflow_db_upgrade) takes them.
       - All databases of the server are saved, and come back together.
     type: list
     elements: str
@@ -35,7 +35,7 @@ options:
     type: int
     default: 3
   kept_file:
-    description: Where M(mlops.mlflow.mlflow_service#module) keeps O(files) of the server that was seen to serve.
+    description: Where M(mlops.mlflow.mlflow_service) keeps O(files) of the server that was seen to serve.
     type: path
     required: true
   lock_timeout:

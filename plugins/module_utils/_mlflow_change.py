@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import threading
 import time
 import typing as t
@@ -230,7 +229,7 @@ def run(request: dict[str, t.Any]) -> None:
         for spec in request["databases"]:
             text = Uri(spec["uri"]).scrub(text)
         # systemd starts it again, and then it may succeed.
-        sys.exit(f"The change can neither be ended nor undone yet: {text}")
+        raise SystemExit(f"The change can neither be ended nor undone yet: {text}")
 
 
 def close(request: dict[str, t.Any]) -> None:

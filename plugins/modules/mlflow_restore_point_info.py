@@ -10,7 +10,7 @@ module: mlflow_restore_point_info
 short_description: List the restore points of an MLflow server
 version_added: 1.0.0
 description:
-  - Tells to which moments M(mlops.mlflow.mlflow_rollback#module) could go back.
+  - Tells to which moments M(mlops.mlflow.mlflow_rollback) could go back.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
 extends_documentation_fragment:

@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Stops the server, saves a restore point of what is there now, restores the databases and files of an earlier one, starts that server and sees that
     it serves. What was written since then is no longer in the databases, so that the module changes something each time it runs.
-  - Whatever fails, databases and files come back as they were. A systemd unit does the work, as for M(mlops.mlflow.mlflow_upgrade#module).
+  - Whatever fails, databases and files come back as they were. A systemd unit does the work, as for M(mlops.mlflow.mlflow_upgrade).
   - Refuses a restore point that is damaged, of other databases, or whose virtual environment is gone, before the server is stopped.
   - Stop the servers of other hosts that use the same databases first.
 author:
@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - mlops.mlflow._mlflow_change
 options:
   restore_point:
-    description: Name of the restore point, see M(mlops.mlflow.mlflow_restore_point_info#module).
+    description: Name of the restore point, see M(mlops.mlflow.mlflow_restore_point_info).
     type: str
     required: true
   version:

@@ -14,7 +14,7 @@ description:
   - Whatever fails, the databases and O(files) of the restore point come back, and the former version serves. The error says what failed.
   - A systemd unit does the work, so that it goes on when the run of Ansible dies. After a kill of it, or a power failure, systemd starts it again,
     also at boot. It ends the upgrade, or undoes it where the migrations were broken off.
-  - Does nothing when no revision is pending. Refuses what M(mlops.mlflow.mlflow_db_upgrade#module) refuses, before the server is stopped.
+  - Does nothing when no revision is pending. Refuses what M(mlops.mlflow.mlflow_db_upgrade) refuses, before the server is stopped.
   - Should the new version have served for a while before it failed, what is in the databases then is saved into the restore point before they go back.
   - Stop the servers of other hosts that use the same databases first.
 author:
