@@ -17,7 +17,7 @@ description:
 positional: _input
 options:
   _input:
-    description: The folders, as M(ansible.builtin.find#module) returns them.
+    description: The folders, as M(ansible.builtin.find) returns them.
     type: list
     elements: dict
     required: true
