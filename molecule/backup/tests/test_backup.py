@@ -391,7 +391,7 @@ def test_s3_as_the_destination(host):
 def test_sqlite_and_a_folder(host):
     rows = "d.executemany('INSERT INTO t VALUES (?)', [(n,) for n in range(99)])"
     make = f"import sqlite3; d = sqlite3.connect('/srv/lite.db'); d.execute('CREATE TABLE t (a)'); {rows}; d.commit()"
-    host.check_output("python3 -c %s; mkdir -p /srv/artifacts/1; echo one >/srv/artifacts/1/a", make)
+    host.check_output("python3 -c %s; mkdir -p /srv/artifacts/1; echo one >/srv/artifacts/1/a; touch --date='1 minute ago' /srv/artifacts/1/a", make)
     databases, artifacts = {"tracking": "sqlite:////srv/lite.db"}, {"type": "folder", "path": "/srv/artifacts"}
     config = other(host, "lite", databases=databases, artifacts=artifacts, check_database="", destination={"type": "folder", "path": "/srv/lite"})
     succeeds(host, "now", config)
