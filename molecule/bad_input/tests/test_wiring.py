@@ -123,6 +123,7 @@ def test_backups_of_all_in_one(inventory, wire):
     assert [user["roles"] for user in found["postgres_users"] if user["name"] == "mlflow_backup"] == [["pg_read_all_data"]]
     assert [(entry["name"], entry["owner"], entry.get("readers")) for entry in found["postgres_databases"]] == [
         ("mlflow", "mlflow", ["mlflow_backup"]),
+        ("mlflow_rehearsal", "mlflow", None),
         ("mlflow_check", "mlflow_backup", None),
     ]
     assert [policy.get("access") for policy in found["minio_policies"] if policy["name"] == "mlflow-backup"] == ["read"]
@@ -148,7 +149,7 @@ def test_backups_on_a_host_of_their_own(inventory, wire):
 def test_without_a_backup_host_nobody_else_may_read(inventory, wire):
     (found,) = wire(inventory(on(*GROUPS))).values()
     assert [user["name"] for user in found["postgres_users"]] == ["mlflow"]
-    assert [entry["name"] for entry in found["postgres_databases"]] == ["mlflow"]
+    assert [entry["name"] for entry in found["postgres_databases"]] == ["mlflow", "mlflow_rehearsal"]
     assert found["postgres_databases"][0]["readers"] == []
     assert [user["access_key"] for user in found["minio_users"]] == ["mlflow"]
 
