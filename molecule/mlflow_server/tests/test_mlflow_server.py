@@ -355,15 +355,20 @@ def test_nothing_needs_the_first_experiment(host, socket):
     """`mlflow gc` may remove it."""
     if socket:
         pytest.skip("the smoke test speaks no unix socket")
+    # A worker makes it anew with its first request, so it may have to be removed once for each of them.
     remove = """
 import mlflow, os
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 store = SqlAlchemyStore("sqlite:////var/lib/mlflow/db/mlflow.db", "/tmp")
-if "0" in [experiment.experiment_id for experiment in store.search_experiments()]:
-    store.delete_experiment("0")
-store._hard_delete_experiment("0")
 mlflow.set_tracking_uri(uri)
-assert "0" not in [experiment.experiment_id for experiment in mlflow.search_experiments(view_type=3)]
+for _ in range(20):
+    if "0" in [experiment.experiment_id for experiment in store.search_experiments()]:
+        store.delete_experiment("0")
+    store._hard_delete_experiment("0")
+    if "0" not in [experiment.experiment_id for experiment in mlflow.search_experiments(view_type=3)]:
+        break
+else:
+    raise SystemExit("it is there each time")
 """
     run_python(host, remove)
     done = host.ansible(
