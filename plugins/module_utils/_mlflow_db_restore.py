@@ -124,7 +124,9 @@ def restore_postgresql(connection: Connection, path: str, lock_timeout: int) -> 
         empty, complete = file([f"SET lock_timeout = '{lock_timeout}s';", EMPTY_POSTGRESQL]), file([IS_COMPLETE])
         source = [pg_restore, "--no-owner", "--exit-on-error", f"--use-list=/proc/self/fd/{wanted}", "--file=-", path]
         files = [f"--file=/proc/self/fd/{empty}", "--file=-", f"--file=/proc/self/fd/{complete}"]
-        target = [psql, "--no-psqlrc", "--quiet", "--no-password", "--single-transaction", "--set=ON_ERROR_STOP=1", *files, "--dbname=service=mlflow"]
+        # The statement that drops all tables would hide what is wrong with one of them.
+        settings = ["--set=ON_ERROR_STOP=1", "--set=SHOW_CONTEXT=never"]
+        target = [psql, "--no-psqlrc", "--quiet", "--no-password", "--single-transaction", *settings, *files, "--dbname=service=mlflow"]
         environment = {"PGAPPNAME": APPLICATION, "PGSERVICEFILE": f"/proc/self/fd/{service}", **({} if password is None else {"PGPASSWORD": password})}
         asyncio.run(pipe(source, target, COMPLETE.encode(), (service, wanted, empty, complete), environment))
 
