@@ -29,6 +29,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup imp
     secret_file,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, Connection, parameters
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import quoted, read_tables
 
 # All that is in the schema, but for what extensions brought. Tables go together, so that their references to each other are no hindrance.
 EMPTY_POSTGRESQL = """
@@ -187,8 +188,7 @@ def mysql_client() -> str:
 
 def restore_mysql(connection: Connection, path: str, lock_timeout: int) -> None:
     """Not in one transaction: a failure leaves it half done, and the backup as it is."""
-    tables = connection.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")
-    names = ", ".join("`" + row[0].replace("`", "``") + "`" for row in tables)
+    names = ", ".join(quoted(connection, table) for table in sorted(read_tables(connection)))
     connection.rows(f"SET SESSION foreign_key_checks = 0, SESSION lock_wait_timeout = {lock_timeout}")
     if names:
         connection.rows(f"DROP TABLE {names}")
