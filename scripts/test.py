@@ -239,8 +239,14 @@ def collection(step: Step) -> None:
         step.call("ansible-playbook", "mlops.mlflow.secrets", "-i", inventory, cwd=Path(work), **env)
         if (inventory / "group_vars/all/vault.yml").stat().st_mode & 0o777 != 0o600:
             raise StepError("others may read the vault")
-        for playbook in ("site", "preflight", "smoke_test", "uninstall", "backup", "backup_check", "restore"):
-            step.call("ansible-playbook", f"mlops.mlflow.{playbook}", "-i", inventory, "--syntax-check", cwd=Path(work), **env)
+        # An import inside an import is looked for in the working directory first.
+        for name in {path.name for path in ROOT.glob("roles/*/tasks/*.yml")}:
+            (Path(work) / "tasks").mkdir(exist_ok=True)
+            (Path(work) / "tasks" / name).write_text("- name: Somebody else's\n  ansible.builtin.fail:\n")
+        for playbook in sorted(ROOT.glob("playbooks/*.yml")):
+            step.call("ansible-playbook", f"mlops.mlflow.{playbook.stem}", "-i", inventory, "--list-tasks", cwd=Path(work), **env)
+        if "Somebody else's" in step.log.read_text():
+            raise StepError("a role takes tasks of the folder in which ansible-playbook is called")
 
 
 def python_version() -> str:
