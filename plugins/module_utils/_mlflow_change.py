@@ -29,6 +29,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import
 # In the folder of the restore points, where what begins with a dot is none.
 WORK = ".change"
 RESULT = ".last.json"
+# Bytes that a change keeps free for the words of its way back, which must be written on a full disk, too.
+ROOM = 1 << 18
 # A change that kills the process each time that it is gone on with is undone.
 ATTEMPTS = 3
 
@@ -38,6 +40,7 @@ class Journal:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._room = f"{path}.room"
         self._facts: dict[str, t.Any] = {}
         with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as stream:
             self._facts = json.load(stream)
@@ -48,6 +51,14 @@ class Journal:
     def note(self, **facts: t.Any) -> None:
         self._facts.update(facts)
         write_json(self._path, self._facts)
+
+    def keep_room(self) -> None:
+        with open(self._room, "wb") as stream:
+            stream.write(os.urandom(ROOM))
+
+    def give_room(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._room)
 
 
 class Change:
@@ -95,6 +106,7 @@ class Change:
         self._journal.note(seconds={**(self._journal["seconds"] or {}), phase: round(time.monotonic() - begin, 2)})
 
     def _go(self) -> None:
+        self._journal.keep_room()
         with self._timed("stop", began=time.time()):
             self._server.stop()
         with self._timed("save"):
@@ -161,6 +173,7 @@ class Change:
         self._start()
 
     def _undo(self, failure: Exception) -> dict[str, t.Any]:
+        self._journal.give_room()
         result = {"done": False, "error": describe(failure), "database": self.database, "phase": self._journal["phase"]}
         phase = self._journal["undone"] or self._journal["phase"]
         if phase is None:
@@ -221,6 +234,7 @@ def run(request: dict[str, t.Any]) -> None:
                 prune(folder, request["keep"], request["name"])
     except Exception as exc:
         result.update({**(journal["failure"] or {}), "done": False, "problem": describe(exc), "restore_point": point.path})
+    journal.give_room()
     write_json(os.path.join(folder, RESULT), result)
     if result["closed"]:
         close(request)

@@ -13,9 +13,10 @@ import subprocess
 import time
 
 import pytest
-from testbed import ENVIRONMENTS, NEW, NEW_HEAD, OLD, OLD_HEAD, PROJECT, on, wait_until
+from testbed import ENVIRONMENTS, NEW, NEW_HEAD, NEW_TABLE, OLD, OLD_HEAD, PROJECT, USER, on, wait_until
 
 RESTORE = "/srv/restore"
+REHEARSAL = "rehearsal"
 CURRENT = "/srv/probe/current"
 ENVIRONMENT = "/srv/probe/probe.env"
 KEPT = "/srv/probe/proven.tar"
@@ -91,6 +92,9 @@ class Probe:
     def points(self):
         return self.machine.run("mlflow_restore_point_info", {"restore_dir": RESTORE})["restore_points"]
 
+    def pid(self):
+        return self.host.check_output("systemctl show -P MainPID probe")
+
     def get(self, path):
         connection = http.client.HTTPConnection(self.machine.address, PORT, timeout=30)
         with contextlib.closing(connection):
@@ -138,8 +142,20 @@ def test_upgrade_and_way_back(probe):
     assert probe.database.content() == before
     assert probe.version() == OLD
 
-    done = probe.upgrade()
+    # What a rehearsal would find costs no downtime.
+    pid = probe.pid()
+    probe.database.sql(f"SET SESSION AUTHORIZATION {USER}; CREATE TABLE {NEW_TABLE} ()")
+    refused = probe.upgrade(rehearsal_database=REHEARSAL)
+    assert refused.failed
+    assert "The rehearsal failed, the database itself has not been touched" in refused.msg
+    assert probe.pid() == pid
+    probe.database.sql(f"DROP TABLE {NEW_TABLE}")
+    assert_nothing_happened(probe, before)
+
+    done = probe.upgrade(rehearsal_database=REHEARSAL)
     assert not done.failed, done.msg
+    assert done["rehearsal"]["upgrade_seconds"] > 0
+    assert probe.database.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", REHEARSAL) == "0"
     assert probe.version() == NEW
     assert probe.database.revision() == NEW_HEAD
     assert 1 < done["down_seconds"] < done.seconds
@@ -176,6 +192,29 @@ def test_a_failed_migration_is_undone(probe, sessions):
     session.ask("ROLLBACK")
     assert_nothing_happened(probe, before)
     assert probe.upgrade()["changed"]
+
+
+@on("debian13")
+def test_a_disk_that_others_fill_meanwhile_costs_a_restart(probe, sessions, threads):
+    before = probe.database.content()
+    probe.host.check_output("mkdir -p %s; mount -t tmpfs -o size=300M,mode=0700 none %s", RESTORE, RESTORE)
+    try:
+        session = sessions(probe.database.session(USER))
+        session.ask("SELECT 1")
+        running = threads.submit(probe.upgrade, lock_timeout=60)
+        wait_until(lambda: probe.phase() == "save", "the restore point", 300)
+        probe.host.check_output("cat /dev/zero > %s/full 2> /dev/null; df --output=avail %s | grep -x ' *0'", RESTORE, RESTORE)
+        session.close()
+        failed = running.result()
+        assert failed.failed
+        assert "has 0 MiB left" in failed.msg
+        assert "The former version serves again" in failed.msg
+        assert_nothing_happened(probe, before)
+        probe.host.check_output("rm %s/full", RESTORE)
+        assert probe.upgrade()["changed"]
+        assert probe.version() == NEW
+    finally:
+        probe.host.check_output("systemctl stop probe-change.service; umount %s", RESTORE)
 
 
 @on("debian13")
@@ -270,13 +309,13 @@ def test_a_power_failure_in_the_migration_is_undone(probe, sessions, threads):
 def test_damaged_and_foreign_restore_points_are_refused(probe):
     done = probe.upgrade()
     name = done["restore_point"].rpartition("/")[2]
-    pid = probe.host.check_output("systemctl show -P MainPID probe")
+    pid = probe.pid()
     probe.host.check_output("truncate --size=-1 %s/tracking.dump", done["restore_point"])
     for point, words in ((name, "bytes in place of"), ("nothing", "is not there"), ("../x", "is no name of a restore point")):
         refused = probe.roll_back(point)
         assert refused.failed
         assert words in refused.msg
-    assert probe.host.check_output("systemctl show -P MainPID probe") == pid
+    assert probe.pid() == pid
     manifest = json.loads(probe.host.file(f"{done['restore_point']}/manifest.json").content_string)
     assert manifest["format"] == 1
 
