@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection, parameters
 
 SUFFIXES = {"postgresql": ".dump", "mysql": ".sql", "sqlite": ".db"}
+MYSQL_DUMP = ("mariadb-dump", "mysqldump")
 
 SIZES = {
     "postgresql": "SELECT pg_database_size(current_database())",
@@ -54,7 +55,7 @@ def check_backup(connection: Connection, folder: str) -> None:
         postgresql_tool("pg_dump", connection.server_version)
         postgresql_tool("pg_restore", connection.server_version)
     elif kind == "mysql":
-        mysql_tool()
+        mysql_tool(*MYSQL_DUMP)
     needed = size_of(connection) or 0
     room = os.statvfs(parent)
     free = room.f_bavail * room.f_frsize
@@ -102,7 +103,11 @@ def run(*argv: str, handles: t.Collection[int] = (), **environment: str) -> None
 
     errors, status = asyncio.run(call())
     if status:
-        raise BackupError(f"{os.path.basename(argv[0])} ended with exit status {status}: {errors.decode(errors='replace').strip()[-1000:]}")
+        raise BackupError(failure(argv[0], status, errors))
+
+
+def failure(program: str, status: int | None, errors: bytes) -> str:
+    return f"{os.path.basename(program)} ended with exit status {status}: {errors.decode(errors='replace').strip()[-1000:]}"
 
 
 @contextlib.contextmanager
@@ -155,11 +160,12 @@ def dump_postgresql(connection: Connection, path: str, lock_timeout: int, snapsh
     run(postgresql_tool("pg_restore", connection.server_version), "--file=/dev/null", path)
 
 
-def mysql_tool() -> t.Any:
-    for name in ("mariadb-dump", "mysqldump"):
-        if shutil.which(name):
-            return shutil.which(name)
-    raise BackupError("neither mariadb-dump nor mysqldump is installed: install the client of the server (Debian: mariadb-client)")
+def mysql_tool(*names: str) -> str:
+    """The first of these programs that is installed, MariaDB's before MySQL's."""
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    raise BackupError(f"neither {' nor '.join(names)} is installed: install the client of the server (Debian: mariadb-client)")
 
 
 def mysql_options(options: dict[str, t.Any]) -> t.Any:
@@ -178,7 +184,7 @@ def mysql_options(options: dict[str, t.Any]) -> t.Any:
 def dump_mysql(connection: Connection, path: str) -> None:
     with secret_file(mysql_options(parameters(connection.uri))) as handle:
         run(
-            mysql_tool(),
+            mysql_tool(*MYSQL_DUMP),
             f"--defaults-file=/proc/self/fd/{handle}",
             "--single-transaction",
             "--hex-blob",

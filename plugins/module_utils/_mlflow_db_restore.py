@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import (
@@ -23,7 +22,9 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup imp
     check_end,
     check_sqlite,
     copy_sqlite,
+    failure,
     mysql_options,
+    mysql_tool,
     postgresql_tool,
     run,
     secret_file,
@@ -31,6 +32,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup imp
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, Connection, parameters
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import quoted, read_tables
 
+MYSQL_CLIENT = ("mariadb", "mysql")
 # All that is in the schema, but for what extensions brought. Tables go together, so that their references to each other are no hindrance.
 EMPTY_POSTGRESQL = """
 DO $$
@@ -93,7 +95,7 @@ def check_restore(connection: Connection, path: str) -> None:
             postgresql_tool("psql", connection.server_version)
             run(postgresql_tool("pg_restore", connection.server_version), "--file=/dev/null", path)
         elif connection.kind == "mysql":
-            mysql_client()
+            mysql_tool(*MYSQL_CLIENT)
             check_end(path)
         else:
             check_sqlite(path)
@@ -140,10 +142,6 @@ async def output_of(*argv: str) -> str:
     return output.decode(errors="replace")
 
 
-def failure(program: str, status: int | None, errors: bytes) -> str:
-    return f"{os.path.basename(program)} ended with exit status {status}: {errors.decode(errors='replace').strip()[-1000:]}"
-
-
 async def pipe(source: list[str], target: list[str], last: bytes, handles: t.Collection[int], environment: dict[str, str]) -> None:
     """Give what one program writes to another one, and `last` once the first has ended well. Raises RestoreError unless both do."""
     streams: dict[str, t.Any] = {"stderr": asyncio.subprocess.PIPE, "pass_fds": handles, "env": {**os.environ, **environment}}
@@ -179,13 +177,6 @@ async def pipe(source: list[str], target: list[str], last: bytes, handles: t.Col
         raise RestoreError(failure(source[0], reader.returncode, of_reader))
 
 
-def mysql_client() -> str:
-    for name in ("mariadb", "mysql"):
-        if path := shutil.which(name):
-            return path
-    raise RestoreError("neither mariadb nor mysql is installed: install the client of the server (Debian: mariadb-client)")
-
-
 def restore_mysql(connection: Connection, path: str, lock_timeout: int) -> None:
     """Not in one transaction: a failure leaves it half done, and the backup as it is."""
     names = ", ".join(quoted(connection, table) for table in sorted(read_tables(connection)))
@@ -194,7 +185,7 @@ def restore_mysql(connection: Connection, path: str, lock_timeout: int) -> None:
         connection.rows(f"DROP TABLE {names}")
     with secret_file(mysql_options(parameters(connection.uri, connection.database))) as handle:
         source = ["cat", path]
-        target = [mysql_client(), f"--defaults-file=/proc/self/fd/{handle}", connection.database]
+        target = [mysql_tool(*MYSQL_CLIENT), f"--defaults-file=/proc/self/fd/{handle}", connection.database]
         asyncio.run(pipe(source, target, b"", [handle], {}))
 
 
