@@ -23,9 +23,16 @@ from ansible.module_utils.urls import open_url
 DEFAULT_WORKSPACE = "default"
 # For a path that the server has no answer for.
 NO_ROUTE = "NO_ROUTE"
+DISABLED = "FEATURE_DISABLED"
 NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
 # What MLflow up to 3.16 made its first administrator with.
 SHIPPED_PASSWORD = "password1234"  # noqa: S105 - everybody knows it
+
+
+# MLflow keeps what it grants to single users in roles of such names.
+OWN_ROLE = "__user_"
+
+State = dict[str, t.Any]
 
 
 class ApiError(Exception):
@@ -95,6 +102,55 @@ class Api:
     def send(self, action: str, method: str, path: str, **content: t.Any) -> t.Any:
         return self._call(action, method, path, {}, content, self._authorization)
 
+    def user(self, name: str) -> State | None:
+        """The user as the server tells it, None where there is none."""
+        try:
+            user: State = self.get(f"read the user {name}", "2.0/mlflow/users/get", username=name)["user"]
+        except ApiError as exc:
+            if exc.code == NOT_FOUND:
+                return None
+            raise self._need_login_application(exc) from exc
+        return user
+
+    def users(self) -> list[State]:
+        """All users as the server tells them: up to MLflow 3.12 their names and ids, then their roles as well."""
+        try:
+            users: list[State] = self.get("list the users", "2.0/mlflow/users/list")["users"]
+        except ApiError as exc:
+            raise self._need_login_application(exc) from exc
+        return users
+
+    def _need_login_application(self, exc: ApiError) -> ApiError:
+        if exc.code != NO_ROUTE:
+            return exc
+        text = f"{exc}: it runs without MLflow's login application (mlflow server --app-name basic-auth), or is no MLflow. Without it there are no users"
+        return ApiError(text, exc.status, exc.code)
+
+    def roles(self, workspace: str | None = None) -> list[State]:
+        """The roles of a workspace or of all, with their permissions, but for those that stand for a user."""
+        try:
+            roles = self.get("list the roles", "3.0/mlflow/roles/list", **({"workspace": workspace} if workspace else {}))["roles"]
+        except ApiError as exc:
+            if exc.code != NO_ROUTE:
+                raise
+            # Where there are users, the server is one that has no roles yet.
+            self.users()
+            raise ApiError(f"MLflow {self.version()} has no roles, 3.12 and newer have them", exc.status, exc.code) from exc
+        return [role for role in roles if not role["name"].startswith(OWN_ROLE)]
+
+    def role(self, name: str, workspace: str) -> State | None:
+        return next((role for role in self.roles(workspace) if role["name"] == name), None)
+
+    def roles_of_user(self, name: str) -> list[State]:
+        """The roles of a user in all workspaces; none where the server has no roles."""
+        try:
+            roles: list[State] = self.get(f"read the roles of {name}", "3.0/mlflow/users/roles/list", username=name)["roles"]
+        except ApiError as exc:
+            if exc.code != NO_ROUTE:
+                raise
+            return []
+        return roles
+
     def version(self) -> str:
         """The server's version, for an error text."""
         try:
@@ -142,8 +198,8 @@ class Api:
     def _refusal(self, action: str, status: int, body: str, location: str | None) -> ApiError:
         try:
             answer = json.loads(body)
-            # Where a user exists already, the statement follows, with a hash of the password.
-            code, cause = answer["error_code"], answer["message"].partition(" Error: (")[0]
+            # Without the statement of the database that may follow, with hashes of passwords in it.
+            code, cause = answer["error_code"], re.split(r" Error: \(|\n\[SQL: ", answer["message"])[0]
         except (ValueError, TypeError, KeyError, AttributeError):
             code, cause = None, body.strip()[:200]
             if status == 404:
@@ -155,7 +211,7 @@ class Api:
             elif status == 403 and cause == "Permission denied":
                 cause = f"{self.login_user or 'who has this login'} has no right to do this, an administrator has"
             elif "without workspaces" in cause:
-                code, cause = "FEATURE_DISABLED", "the server runs without workspaces, MLflow 3.10 or newer has them with --enable-workspaces"
+                code, cause = DISABLED, "the server runs without workspaces, MLflow 3.10 or newer has them with --enable-workspaces"
         return ApiError(f"Failed to {action}: {cause} (HTTP {status})", status, code)
 
     def _no_login(self) -> str:

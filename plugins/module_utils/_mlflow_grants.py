@@ -11,8 +11,7 @@ from __future__ import annotations
 import typing as t
 from urllib.parse import quote, unquote
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_api import DEFAULT_WORKSPACE, NO_ROUTE, NOT_FOUND, Api, ApiError
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_identity import OWN_ROLE, State, find_role, find_user
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_api import DEFAULT_WORKSPACE, DISABLED, NO_ROUTE, NOT_FOUND, OWN_ROLE, Api, ApiError, State
 
 ALL = "*"
 # What has a name of its own. The rest is granted for all of a workspace.
@@ -138,7 +137,7 @@ class _RoleGrants:
     """What a role may do, in MLflow 3.12 and newer."""
 
     def __init__(self, api: Api, name: str, workspace: str) -> None:
-        role = find_role(api, name, workspace)
+        role = api.role(name, workspace)
         if role is None:
             raise ApiError(f"The role {name} does not exist in the workspace {workspace}")
         self.api = api
@@ -242,7 +241,7 @@ class _OldUserGrants:
         try:
             rows = self.api.get(f"read the workspaces of {self.holder}", "3.0/mlflow/workspace-permissions", username=self._name)["permissions"]
         except ApiError as exc:
-            if exc.code not in (NO_ROUTE, "FEATURE_DISABLED"):
+            if exc.code not in (NO_ROUTE, DISABLED):
                 raise
             return {}
         return {Resource("workspace", ALL): row["permission"] for row in rows if row["workspace"] == self._workspace}
@@ -300,12 +299,24 @@ def _grants_of(api: Api, names: _Names, user: str | None, role: str | None, work
         return _UserGrants(api, user, workspace, answer["permissions"])
     except ApiError as exc:
         if exc.code == NO_ROUTE:
-            found = find_user(api, user)
+            found = api.user(user)
         elif exc.code != NOT_FOUND:
             raise
     if found is None:
         raise ApiError(f"The user {user} does not exist")
     return _OldUserGrants(api, names, user, workspace, found)
+
+
+def take_everything(api: Api, user: str, workspaces: list[str]) -> None:
+    """Take all permissions and roles from a user, up to MLflow 3.12."""
+    for workspace in workspaces:
+        api.enter(workspace)
+        # Models are told for the workspace alone.
+        grants = _OldUserGrants(api, _Names(api), user, workspace, api.user(user) or {})
+        for resource in grants.read((), everything=True):
+            grants.remove(resource)
+    for role in api.roles_of_user(user):
+        api.send(f"take the role {role['name']} from {user}", "DELETE", "3.0/mlflow/roles/unassign", username=user, role_id=role["id"])
 
 
 def _label(item: State) -> str:

@@ -9,64 +9,26 @@
 from __future__ import annotations
 
 import re
-import typing as t
 from urllib.parse import quote
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_api import DEFAULT_WORKSPACE, NO_ROUTE, NOT_FOUND, SHIPPED_PASSWORD, Api, ApiError
-
-State = dict[str, t.Any]
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_api import (
+    DEFAULT_WORKSPACE,
+    DISABLED,
+    NO_ROUTE,
+    NOT_FOUND,
+    OWN_ROLE,
+    SHIPPED_PASSWORD,
+    Api,
+    ApiError,
+    State,
+)
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_grants import take_everything
 
 _MINIMUM = 12
-# MLflow keeps what it grants to single users in roles of such names.
-OWN_ROLE = "__user_"
-
-
-def need_login_application(api: Api, exc: ApiError) -> ApiError:
-    """Say what a server that does not know a call about users lacks."""
-    if exc.code != NO_ROUTE:
-        return exc
-    text = f"{exc}: it runs without MLflow's login application (mlflow server --app-name basic-auth), or is no MLflow. Without it there are no users"
-    return ApiError(text, exc.status, exc.code)
-
-
-def find_user(api: Api, name: str) -> State | None:
-    """The user as the server tells it, None where there is none."""
-    try:
-        user: State = api.get(f"read the user {name}", "2.0/mlflow/users/get", username=name)["user"]
-    except ApiError as exc:
-        if exc.code == NOT_FOUND:
-            return None
-        raise need_login_application(api, exc) from exc
-    return user
-
-
-def find_roles(api: Api, **where: str) -> list[State]:
-    """The roles, with their permissions, but for those that stand for a user."""
-    try:
-        roles = api.get("list the roles", "3.0/mlflow/roles/list", **where)["roles"]
-    except ApiError as exc:
-        if exc.code != NO_ROUTE:
-            raise
-        # Where there are users, the server is one that has no roles yet.
-        _user_ids(api)
-        raise ApiError(f"MLflow {api.version()} has no roles, 3.12 and newer have them", exc.status, exc.code) from exc
-    return [role for role in roles if not role["name"].startswith(OWN_ROLE)]
-
-
-def find_role(api: Api, name: str, workspace: str) -> State | None:
-    return next((role for role in find_roles(api, workspace=workspace) if role["name"] == name), None)
-
-
-def _all_users(api: Api) -> list[State]:
-    try:
-        users: list[State] = api.get("list the users", "2.0/mlflow/users/list")["users"]
-    except ApiError as exc:
-        raise need_login_application(api, exc) from exc
-    return users
 
 
 def _user_ids(api: Api) -> dict[int, str]:
-    return {user["id"]: user["username"] for user in _all_users(api)}
+    return {user["id"]: user["username"] for user in api.users()}
 
 
 def _members(api: Api, role: State, names: dict[int, str]) -> list[str]:
@@ -74,7 +36,10 @@ def _members(api: Api, role: State, names: dict[int, str]) -> list[str]:
     return sorted(names[assignment["user_id"]] for assignment in answer["assignments"] if assignment["user_id"] in names)
 
 
-def _check_password(name: str, password: str) -> None:
+def _check_login(name: str, password: str) -> None:
+    if not (name + password).isascii():
+        # Where MLflow runs on FastAPI, it decodes logins so.
+        raise ApiError(f"The name and the password of {name} may hold ASCII characters only: MLflow takes no others for artifacts, traces and the gateway")
     if len(password) < _MINIMUM:
         raise ApiError(f"The password of {name} is too short: MLflow takes {_MINIMUM} characters or more")
     if password == SHIPPED_PASSWORD:
@@ -97,20 +62,23 @@ def ensure_user(
     wanted_password = password if state == "present" else None
     may_change = update_password != "on_create"  # noqa: S105 - when, not what
     if wanted_password is not None:
-        _check_password(name, wanted_password)
+        _check_login(name, wanted_password)
     try:
-        user = find_user(api, name)
+        user = api.user(name)
     except ApiError as exc:
         # A run before this one may have changed the password that it logged in with.
         if exc.status != 401 or not oneself or wanted_password is None or not may_change or not api.accepts(name, wanted_password):
             raise
         api.log_in(name, wanted_password)
-        user = find_user(api, name)
+        user = api.user(name)
     before: State = {"name": name, "admin": user["is_admin"]} if user else {}
     if state == "absent":
         if user and oneself:
             raise ApiError(f"The user {name} cannot be removed by itself: log in as another administrator")
         if user and not check_mode:
+            if "experiment_permissions" in user:
+                # Up to 3.12 the database lets no user go who has anything.
+                take_everything(api, name, _workspace_names(api))
             api.send(f"remove the user {name}", "DELETE", "2.0/mlflow/users/delete", username=name)
         return before, {}
 
@@ -155,7 +123,7 @@ def ensure_role(
     if not name.strip() or name.startswith(OWN_ROLE):
         raise ApiError(f"The name of a role must not be empty or begin with {OWN_ROLE}, which MLflow keeps for itself: {name!r}")
     api.enter(workspace)
-    role = find_role(api, name, workspace)
+    role = api.role(name, workspace)
     before: State = {"name": name, "workspace": workspace, "description": role["description"] or ""} if role else {}
     if state == "absent":
         if role and not check_mode:
@@ -223,10 +191,25 @@ def _find_workspace(api: Api, name: str) -> State:
         raise _need_workspaces(api, exc) from exc
 
 
+def _all_workspaces(api: Api) -> list[State]:
+    answer = api.get("list the workspaces", _workspaces_path())
+    return sorted(map(_workspace, answer.get("workspaces", [])), key=lambda workspace: workspace["name"])
+
+
 def _need_workspaces(api: Api, exc: ApiError) -> ApiError:
     if exc.code != NO_ROUTE:
         return exc
     return ApiError(f"{exc}: MLflow {api.version()} has no workspaces, 3.10 and newer have them with --enable-workspaces", exc.status, exc.code)
+
+
+def _workspace_names(api: Api) -> list[str]:
+    """Also where there is but one."""
+    try:
+        return [workspace["name"] for workspace in _all_workspaces(api)]
+    except ApiError as exc:
+        if exc.code not in (NO_ROUTE, DISABLED):
+            raise
+        return [DEFAULT_WORKSPACE]
 
 
 def ensure_workspace(
@@ -267,18 +250,11 @@ def ensure_workspace(
 def list_users(api: Api, name: str | None = None) -> list[State]:
     """The user of that name, or all."""
     found = []
-    for user in _all_users(api):
+    for user in api.users():
         if name not in (None, user["username"]):
             continue
         if "roles" not in user:
-            # Up to 3.12 the list has names alone, and up to 3.11 there are no roles.
-            user = {**user, **(find_user(api, user["username"]) or {})}
-            try:
-                user.update(api.get(f"read the roles of {user['username']}", "3.0/mlflow/users/roles/list", username=user["username"]))
-            except ApiError as exc:
-                if exc.code != NO_ROUTE:
-                    raise
-                user["roles"] = []
+            user = {**user, **(api.user(user["username"]) or {}), "roles": api.roles_of_user(user["username"])}
         roles = sorted((role["workspace"], role["name"]) for role in user["roles"] if not role["name"].startswith(OWN_ROLE))
         roles_of_user = [{"name": role, "workspace": workspace} for workspace, role in roles]
         found.append({"name": user["username"], "admin": user["is_admin"], "roles": roles_of_user})
@@ -287,7 +263,7 @@ def list_users(api: Api, name: str | None = None) -> list[State]:
 
 def list_roles(api: Api, name: str | None = None, workspace: str | None = None) -> list[State]:
     """The roles of that name and workspace, or all."""
-    roles = find_roles(api, **({"workspace": workspace} if workspace else {}))
+    roles = api.roles(workspace)
     names = _user_ids(api) if roles else {}
     found = [
         {"name": role["name"], "workspace": role["workspace"], "description": role["description"] or "", "users": _members(api, role, names)}
@@ -302,7 +278,6 @@ def list_workspaces(api: Api, name: str | None = None) -> list[State]:
     if name is not None:
         return list(filter(None, [_find_workspace(api, name)]))
     try:
-        answer = api.get("list the workspaces", _workspaces_path())
+        return _all_workspaces(api)
     except ApiError as exc:
         raise _need_workspaces(api, exc) from exc
-    return sorted(map(_workspace, answer.get("workspaces", [])), key=lambda workspace: workspace["name"])

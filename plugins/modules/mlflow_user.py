@@ -20,12 +20,13 @@ extends_documentation_fragment:
   - mlops.mlflow._mlflow_api
 options:
   name:
-    description: Name of the user, without a colon.
+    description: Name of the user, in ASCII and without a colon.
     type: str
     required: true
   password:
     description:
-      - Password of the user, of 12 characters or more, as MLflow wants it. Needed to make a user.
+      - Password of the user, of 12 characters or more, as MLflow wants it, and in ASCII, for it refuses others on the way to artifacts, traces and the
+        gateway. Needed to make a user.
       - Where the user is O(login_user), this is how it changes its own password. A later run with the old O(login_password) finds it changed.
     type: str
   update_password:
