@@ -42,6 +42,7 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.unit = f"identity-{port}"
         self.login = {"login_user": "admin", "login_password": ADMIN}
+        machine.host.run("systemctl stop %s", self.unit)
         settings = [f"--setenv={name}={value}" for name, value in SETTINGS.items()]
         argv = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--working-directory={CODE}", *settings, *command]
         machine.host.check_output(" ".join(["%s"] * len(argv)), *argv)
@@ -117,7 +118,7 @@ def install(machine):
 
 
 @pytest.fixture(scope="module")
-def servers(machines):
+def servers():
     """Starts the servers of a host when they are first asked for."""
     running = {}
 
@@ -413,17 +414,18 @@ def test_a_second_run_asks_little(server, version):
     server.do("permission", user="ivan", permissions=permissions)
     server.do("role", name="r", users=["ivan"])
 
+    def requests():
+        return int(server.machine.host.check_output("journalctl --sync && journalctl --unit %s --output cat | grep -c '/api/'", server.unit))
+
     def asked(module, **options):
-        def requests():
-            return server.machine.host.check_output("journalctl --unit %s --output cat | grep -c '/api/'", server.unit)
-
-        before = int(requests())
+        before = requests()
         assert not server.do(module, **options)["changed"]
-        return testbed.wait_until(lambda: int(requests()) - before, "a line in the log")
+        return requests() - before
 
-    assert asked("user", name="ivan", password="password of ivan") <= 2
-    assert asked("permission", user="ivan", permissions=permissions) <= (3 if version == testbed.NEW else 4)
-    assert asked("role", name="r", users=["ivan"]) <= 3
+    assert asked("user", name="ivan", password="password of ivan") == 2
+    # MLflow up to 3.12 is asked first whether it has the newer API.
+    assert asked("permission", user="ivan", permissions=permissions) == (3 if version == testbed.NEW else 4)
+    assert asked("role", name="r", users=["ivan"]) == 3
     server.do("role", name="r", state="absent")
     server.do("user", name="ivan", state="absent")
 
