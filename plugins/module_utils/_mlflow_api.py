@@ -200,6 +200,9 @@ class Api:
             answer = json.loads(body)
             # Without the statement of the database that may follow, with hashes of passwords in it.
             code, cause = answer["error_code"], re.split(r" Error: \(|\n\[SQL: ", answer["message"])[0]
+            if cause == f"Workspace '{self._workspace}' not found":
+                # Not what was asked for, but where.
+                code = "NO_WORKSPACE"
         except (ValueError, TypeError, KeyError, AttributeError):
             code, cause = None, body.strip()[:200]
             if status == 404:

@@ -83,9 +83,11 @@ class _Names:
                 raise ApiError(f"Failed to {action}", code=NOT_FOUND)
             return ids[name]
         if kind == "mcp_server":
-            self._api.get(action, f"3.0/mlflow/mcp-servers/{quote(name, safe='')}")
+            self._api.get(action, f"3.0/mlflow/mcp-servers/{quote(name)}")
         else:
-            self._api.get(action, "2.0/mlflow/registered-models/get", name=name)
+            tags = self._api.get(action, "2.0/mlflow/registered-models/get", name=name)["registered_model"].get("tags", [])
+            if kind == "prompt" and not any(tag["key"] == "mlflow.prompt.is_prompt" for tag in tags):
+                raise ApiError(f"Failed to {action}: it is a model", code=NOT_FOUND)
         return name
 
     def _scorer(self, item: State) -> str | None:

@@ -355,6 +355,8 @@ def test_what_is_refused(server, version):
         (["everybody knows", "MLFLOW_AUTH_ADMIN_PASSWORD"], "user", {"name": "heidi", "login_password": "password1234"}),
         (["heidi has no right to do this"], "role", {"name": "r", "login_user": "heidi", "login_password": "password of heidi"}),
         (["The user nobody does not exist"], "permission", {"user": "nobody", "permissions": [reads]}),
+        (["Workspace 'none' not found"], "permission", {"user": "heidi", "workspace": "none", "permissions": [reads]}),
+        (["prompt churn model"], "permission", {"user": "heidi", "permissions": [{"type": "prompt", "name": "churn model", "permission": "READ"}]}),
         (["The role nothing does not exist in the workspace default"], "permission", {"role": "nothing", "permissions": [reads]}),
         (["listed twice"], "permission", {"user": "heidi", "permissions": [reads, reads]}),
         (["set permission"], "permission", {"user": "heidi", "permissions": [{"type": "experiment", "name": "churn"}]}),
