@@ -189,10 +189,15 @@ class Api:
 
     def _silence(self, action: str, exc: Exception) -> ApiError:
         """What to say where no answer came."""
-        reason = getattr(exc, "reason", None) or exc
+        reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
         cause = f"{self.url} does not answer: {reason}"
         if isinstance(reason, ssl.SSLError):
-            cause = f"TLS with {self.url} failed, does ca_path hold the authority of its certificate, and does the certificate name the host? {reason}"
+            cause = (
+                f"TLS with {self.url} failed: {reason}. Does ca_path hold the authority of its certificate, does the certificate name the host,"
+                " and does the server ask for a client_cert?"
+            )
+        elif isinstance(reason, (FileNotFoundError, PermissionError)):
+            cause = f"ca_path, client_cert or client_key cannot be read: {reason}"
         return ApiError(f"Failed to {action}: {cause}")
 
     def _refusal(self, action: str, status: int, body: str, location: str | None) -> ApiError:

@@ -58,6 +58,8 @@ def server(monkeypatch):
         ((403, "Invalid Host header - possible DNS rebinding attack detected"), ["Invalid Host header"]),
         ((502, "<h1>Bad Gateway</h1>"), ["Bad Gateway", "HTTP 502"]),
         ((urllib.error.URLError(ssl.SSLCertVerificationError("self-signed")), ""), ["TLS with", "ca_path", "self-signed"]),
+        ((ssl.SSLError(1, "TLSV13_ALERT_CERTIFICATE_REQUIRED"), ""), ["TLS with", "client_cert", "CERTIFICATE_REQUIRED"]),
+        ((FileNotFoundError(2, "No such file or directory"), ""), ["ca_path, client_cert or client_key cannot be read"]),
         ((TimeoutError("timed out"), ""), ["does not answer: timed out"]),
         # The text of a database with what was to be written.
         (
