@@ -85,7 +85,7 @@ def ensure_user(
     if user is None and wanted_password is None:
         raise ApiError(f"The user {name} does not exist, and without a password it cannot be made")
     after: State = {"name": name, "admin": before.get("admin", False) if admin is None else admin}
-    if oneself and before["admin"] and not after["admin"]:
+    if oneself and before.get("admin") and not after["admin"]:
         raise ApiError(f"The user {name} cannot take its own rights away: log in as another administrator")
     if user is None:
         after["login"] = "password as given"
