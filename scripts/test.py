@@ -239,7 +239,7 @@ def collection(step: Step) -> None:
         step.call("ansible-playbook", "mlops.mlflow.secrets", "-i", inventory, cwd=Path(work), **env)
         if (inventory / "group_vars/all/vault.yml").stat().st_mode & 0o777 != 0o600:
             raise StepError("others may read the vault")
-        for playbook in ("site", "preflight", "smoke_test", "uninstall", "backup", "backup_check", "restore"):
+        for playbook in ("site", "preflight", "smoke_test", "uninstall", "upgrade_postgres", "backup", "backup_check", "restore"):
             step.call("ansible-playbook", f"mlops.mlflow.{playbook}", "-i", inventory, "--syntax-check", cwd=Path(work), **env)
 
 
