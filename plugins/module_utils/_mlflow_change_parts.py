@@ -23,10 +23,11 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_agent impo
     migrate,
     poll,
     read_revisions,
+    saved,
     sessions_in,
     upgrade_lock,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import SUFFIXES, make_backup
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import make_backup
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, Connection
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import counts
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import check_restore, restore
@@ -94,11 +95,7 @@ class Database:
     def save(self, folder: str) -> dict[str, t.Any]:
         """Write a backup into the folder; returns what a restore point says of the database."""
         with self._connect() as connection:
-            file = f"{self.name}{SUFFIXES[connection.kind]}"
-            make_backup(connection, os.path.join(folder, file), self._limits["lock_timeout"])
-            facts = {"dialect": connection.kind, "server_version": connection.server_version, "place": connection.uri.place}
-            revision = ", ".join(read_revisions(connection, self.component)["revisions"]) or None
-            return {"name": self.name, "component": self.component, "file": file, "revision": revision, "counts": counts(connection), **facts}
+            return saved(connection, self.name, self.component, folder, self._limits["lock_timeout"])
 
     def change(self, saved: dict[str, t.Any]) -> None:
         """Bring it to the wanted revision: by MLflow's migrations, or from the dump of a rollback. saved is what was there before."""

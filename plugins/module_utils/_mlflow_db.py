@@ -279,6 +279,11 @@ class Database:
         done = self._ask("restore", backup_file=backup_file, **request)
         return ", ".join(done["before"]) or None, ", ".join(done["after"]) or None
 
+    def save(self, name: str, folder: str, lock_timeout: int) -> dict[str, t.Any]:
+        """Write a backup into the folder of a restore point; returns what that says of the database, under this name."""
+        found: dict[str, t.Any] = self._ask("save", name=name, folder=folder, lock_timeout=lock_timeout)
+        return found
+
     def rehearse(self, lock_timeout: int, wait_timeout: int, database: str | None = None, folder: str | None = None) -> t.Any:
         """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took.
 

@@ -25,7 +25,14 @@ import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import MARKER_TABLES, VERSION_TABLES, bring_to_head
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import stored_secrets
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_backup, copy_sqlite, make_backup, size_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import (
+    SUFFIXES,
+    BackupError,
+    check_backup,
+    copy_sqlite,
+    make_backup,
+    size_of,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import counts, read_tables
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import EMPTY_POSTGRESQL, check_restore, restore
@@ -347,6 +354,20 @@ def go_back(request: dict[str, t.Any]) -> dict[str, t.Any]:
         return {"before": before, "after": read_revisions(connection, request["component"])["revisions"]}
 
 
+def save(request: dict[str, t.Any]) -> dict[str, t.Any]:
+    with Connection(request["uri"], lock_timeout=request["lock_timeout"]) as connection:
+        return saved(connection, request["name"], request["component"], request["folder"], request["lock_timeout"])
+
+
+def saved(connection: Connection, name: str, component: str, folder: str, lock_timeout: int) -> dict[str, t.Any]:
+    """Write a backup into the folder of a restore point; returns what that says of the database."""
+    file = f"{name}{SUFFIXES[connection.kind]}"
+    make_backup(connection, os.path.join(folder, file), lock_timeout)
+    facts = {"dialect": connection.kind, "server_version": connection.server_version, "place": connection.uri.place}
+    revision = ", ".join(read_revisions(connection, component)["revisions"]) or None
+    return {"name": name, "component": component, "file": file, "revision": revision, "counts": counts(connection), **facts}
+
+
 def rehearse(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """Migrate a copy; returns how long copy and migration took. The copy is gone afterwards."""
     start = time.monotonic()
@@ -486,7 +507,7 @@ def describe(exc: Exception) -> dict[str, t.Any]:
 
 
 ACTIONS: dict[str, t.Callable[[dict[str, t.Any]], t.Any]]
-ACTIONS = {"inspect": inspect, "upgrade": upgrade, "restore": go_back, "rehearse": rehearse, "drop": drop}
+ACTIONS = {"inspect": inspect, "upgrade": upgrade, "restore": go_back, "rehearse": rehearse, "drop": drop, "save": save}
 ACTIONS |= {"take_sqlite": take_sqlite, "examine_sqlite": examine_sqlite, "compare_sqlite": compare_sqlite, "import_sqlite": import_sqlite, "empty": empty}
 
 

@@ -80,14 +80,14 @@ def counts(connection: Connection) -> dict[str, int]:
 # Whatever the settings of server, login and database, the text of a row is the same.
 SAME_TEXT = "SET SESSION {} = '{}'"
 SETTINGS = {"datestyle": "ISO", "timezone": "UTC", "intervalstyle": "postgres", "bytea_output": "hex", "extra_float_digits": "1"}
-DIGEST = "SELECT coalesce(sum(('x' || left(md5(a_row::text), 16))::bit(64)::bigint::numeric), 0) FROM {} a_row"
+DIGEST = "coalesce(sum(('x' || left(md5(a_row::text), 16))::bit(64)::bigint::numeric), 0)"
 
 
 def digests(connection: Connection, tables: t.Iterable[str]) -> dict[str, str]:
     """A number for each table of a PostgreSQL database that is another one when a row is, whatever their order. The server works it out."""
     for name, value in SETTINGS.items():
         connection.rows(SAME_TEXT.format(name, value))
-    return {table: str(connection.value(DIGEST.format(quoted(connection, table)))) for table in tables}
+    return {table: str(connection.value(f"SELECT {DIGEST} FROM {quoted(connection, table)} a_row")) for table in tables}
 
 
 def read_columns(connection: Connection, table: str) -> list[Column]:

@@ -78,6 +78,12 @@ made_by_role:
   description: Whether the role C(postgres) made it; else it was there before, with rules and settings of others.
   returned: success
   type: bool
+elsewhere:
+  description:
+    - Another major version whose cluster of this name has the data, such as one that was not moved to O(version) yet, or not to the end;
+      empty where there is none.
+  returned: success
+  type: str
 running:
   description: Whether its server runs.
   returned: success
@@ -160,7 +166,6 @@ closed_databases:
 import glob
 import json
 import os
-import pathlib
 import socket
 import ssl
 import struct
@@ -168,7 +173,8 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils import _postgres
+from ansible_collections.mlops.mlflow.plugins.module_utils import _postgres, _postgres_cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._postgres_cluster import Postmaster, postmaster, read
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 TIMEOUT = 10
@@ -178,29 +184,9 @@ OFF = ("", "off", "false", "no", "0")
 WRITING = ("archive_mode", "log_directory", "logging_collector", "unix_socket_directories")
 
 
-class Postmaster(t.NamedTuple):
-    """What `postmaster.pid` says of a running server."""
-
-    port: int
-    socket_dir: str
-    address: str
-
-
-def read(path: str) -> str:
-    return pathlib.Path(path).read_text(errors="replace") if os.path.isfile(path) else ""
-
-
 def data_directory(module: AnsibleModule, version: str, cluster: str) -> str:
     _status, out, _err = module.run_command(["pg_conftool", "-s", version, cluster, "show", "data_directory"], check_rc=True)
     return out.strip()
-
-
-def postmaster(data: str) -> Postmaster | None:
-    """None where no server runs: its file outlives a crash."""
-    lines = read(os.path.join(data, "postmaster.pid")).splitlines()
-    if len(lines) < 6 or read(f"/proc/{lines[0].strip()}/comm").strip() != "postgres":
-        return None
-    return Postmaster(int(lines[3]), lines[4], lines[5].strip())
 
 
 def ask(module: AnsibleModule, version: str, server: Postmaster) -> tuple[dict[str, t.Any], str]:
@@ -254,9 +240,11 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = {name: _postgres.text_of(value) for name, value in asked["settings"].items()}
     main_text, hba_text = read(main_file), read(f"{folder}/pg_hba.conf")
     included_at = _postgres.include_line(main_text, "conf.d")
+    is_own = _postgres.made_by_role(main_text, hba_text)
     found: dict[str, t.Any] = {
         "exists": os.path.isfile(main_file),
-        "made_by_role": _postgres.made_by_role(main_text, hba_text),
+        "made_by_role": is_own,
+        "elsewhere": _postgres_cluster.holder(asked["version"], _postgres_cluster.find(asked["cluster"]), is_own),
         "running": False,
         "silent": "",
         "port": 0,
