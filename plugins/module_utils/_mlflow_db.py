@@ -27,6 +27,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import (
     _sqlite_copy,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow import schema, stored_secrets
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import KEK_PASSPHRASE, KEK_VERSION, WEBHOOK_KEY, read_environment_file
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import DRIVERS, MlflowDbError, Uri, build_uri
 
 # Whose migrations are one transaction, as MLflow runs them.
@@ -187,13 +188,14 @@ class Database:
         rehearsal: t.Any = False,
         rehearsal_database: str | None = None,
         keys: dict[str, str] | None = None,
+        former_keys: dict[str, str] | None = None,
     ) -> dict[str, t.Any]:
         """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir and a rehearsal if these are given.
 
-        keys, named as in the environment of a server, are tried on the secrets that are stored.
+        keys, named as in the environment of a server, are tried on the secrets that are stored, and then former_keys.
         """
         wanted = {"upgrade": upgrade, "backup_dir": backup_dir, "rehearsal": rehearsal, "rehearsal_database": rehearsal_database}
-        found = self._ask("inspect", head=self.migrations.head, keys=keys, **wanted)
+        found = self._ask("inspect", head=self.migrations.head, keys=keys, former_keys=former_keys or {}, **wanted)
         state, revision = state_of(found, self.migrations)
         info = {
             "state": state,
@@ -283,6 +285,10 @@ class Database:
         """Write a backup into the folder of a restore point; returns what that says of the database, under this name."""
         found: dict[str, t.Any] = self._ask("save", name=name, folder=folder, lock_timeout=lock_timeout)
         return found
+
+    def rekey(self, keys: dict[str, str], former_keys: dict[str, str], lock_timeout: int, wait_timeout: int) -> dict[str, int]:
+        """Encrypt with the keys what the former keys alone can read; returns how many secrets of each kind."""
+        return self._ask("rekey", keys=keys, former_keys=former_keys, lock_timeout=lock_timeout, wait_timeout=wait_timeout)
 
     def rehearse(self, lock_timeout: int, wait_timeout: int, database: str | None = None, folder: str | None = None) -> t.Any:
         """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took.
@@ -401,6 +407,34 @@ CONNECTION = {
     "ssl_cert": {"type": "path"},
     "ssl_key": {"type": "path", "no_log": False},
 }
+
+
+# What a module is told about the keys of a server.
+KEYS = {
+    "crypto_passphrase": {"type": "str", "no_log": True},
+    "crypto_version": {"type": "int"},
+    "webhook_secret_key": {"type": "str", "no_log": True},
+    "environment_file": {"type": "path"},
+    "former_crypto_passphrase": {"type": "str", "no_log": True},
+    "former_webhook_secret_key": {"type": "str", "no_log": True},
+}
+
+
+def server_keys(options: dict[str, t.Any]) -> dict[str, str] | None:
+    """The keys that a server would have, by the names of their variables; None when nobody asks."""
+    given = {KEK_PASSPHRASE: options["crypto_passphrase"], KEK_VERSION: options["crypto_version"], WEBHOOK_KEY: options["webhook_secret_key"]}
+    # As systemd and MLflow read them: what is empty is not set.
+    keys = {name: str(value) for name, value in given.items() if value}
+    if options["environment_file"]:
+        return {**read_environment_file(options["environment_file"]), **keys}
+    return keys or None
+
+
+def former_keys(options: dict[str, t.Any]) -> dict[str, str]:
+    """The keys that it had before, of the same version."""
+    given = {KEK_PASSPHRASE: options["former_crypto_passphrase"], WEBHOOK_KEY: options["former_webhook_secret_key"]}
+    version = (server_keys(options) or {}).get(KEK_VERSION)
+    return {name: str(value) for name, value in {**given, KEK_VERSION: version}.items() if value}
 
 
 def module_arguments(**options: t.Any) -> dict[str, t.Any]:

@@ -24,7 +24,7 @@ import time
 import typing as t
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import MARKER_TABLES, VERSION_TABLES, bring_to_head
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import stored_secrets
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import encrypt_anew, stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import (
     SUFFIXES,
     BackupError,
@@ -192,7 +192,7 @@ def inspect(request: dict[str, t.Any]) -> dict[str, t.Any]:
             "secrets": None,
         }
         if request["keys"] is not None and found["mlflow"]:
-            found["secrets"] = stored_secrets(connection, read_tables(connection), request["keys"])
+            found["secrets"] = stored_secrets(connection, read_tables(connection), request["keys"], request["former_keys"])
         if request["upgrade"] and found["revisions"] != [request["head"]]:
             try:
                 check_right(connection)
@@ -482,6 +482,13 @@ def import_sqlite(request: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         return copy(source, target, check_unchanged)
 
 
+def rekey(request: dict[str, t.Any]) -> dict[str, int]:
+    """Encrypt what is stored with other keys."""
+    with upgrade_lock(request), Connection(request["uri"], lock_timeout=request["lock_timeout"]) as connection:
+        check_schema(connection)
+        return encrypt_anew(connection, read_tables(connection), request["keys"], request["former_keys"])
+
+
 def empty(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """Take back a schema in which nothing is yet."""
     with upgrade_lock(request), Connection(request["uri"], lock_timeout=request["lock_timeout"]) as target:
@@ -508,7 +515,14 @@ def describe(exc: Exception) -> dict[str, t.Any]:
 
 ACTIONS: dict[str, t.Callable[[dict[str, t.Any]], t.Any]]
 ACTIONS = {"inspect": inspect, "upgrade": upgrade, "restore": go_back, "rehearse": rehearse, "drop": drop, "save": save}
-ACTIONS |= {"take_sqlite": take_sqlite, "examine_sqlite": examine_sqlite, "compare_sqlite": compare_sqlite, "import_sqlite": import_sqlite, "empty": empty}
+ACTIONS |= {
+    "take_sqlite": take_sqlite,
+    "examine_sqlite": examine_sqlite,
+    "compare_sqlite": compare_sqlite,
+    "import_sqlite": import_sqlite,
+    "empty": empty,
+    "rekey": rekey,
+}
 
 
 def run(request: dict[str, t.Any]) -> t.Any:

@@ -143,6 +143,18 @@ class Connection:
         finally:
             cursor.close()
 
+    def change(self, statement: str, values: tuple[t.Any, ...]) -> None:
+        """A statement with a value for each %s."""
+        with contextlib.closing(self.connection.cursor()) as cursor:
+            cursor.execute(statement.replace("%s", "?") if self.kind == "sqlite" else statement, values)
+
+    @contextlib.contextmanager
+    def transaction(self) -> t.Iterator[None]:
+        """All that is done in it, or nothing: an error ends the session, and with it the transaction."""
+        self.rows("BEGIN TRANSACTION" if self.kind == "mssql" else "BEGIN")
+        yield
+        self.rows("COMMIT")
+
     def value(self, statement: str) -> t.Any:
         rows = self.rows(statement)
         return rows[0][0] if rows else None

@@ -17,22 +17,11 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._mlflow_db
+  - mlops.mlflow._mlflow_keys
 attributes:
   diff_mode:
     support: N/A
 options:
-  crypto_passphrase:
-    description: Value of C(MLFLOW_CRYPTO_KEK_PASSPHRASE) that a server would have. It is tried on the stored secrets of the gateway.
-    type: str
-  crypto_version:
-    description: Value of C(MLFLOW_CRYPTO_KEK_VERSION) that a server would have. The default of MLflow is 1.
-    type: int
-  webhook_secret_key:
-    description: Value of C(MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY) that a server would have. It is tried on the stored secrets of webhooks.
-    type: str
-  environment_file:
-    description: File on the target, such as an C(EnvironmentFile) of a systemd unit, with those of the three variables that are not given. It need not exist.
-    type: path
   release:
     description:
       - Another MLflow than the one that is installed here, for what an upgrade to it would do - with its C(version), and for each component
@@ -129,47 +118,41 @@ max_connections:
   sample: 100
 secrets:
   description:
-    - For each kind of secrets that MLflow stores encrypted, how many are C(stored), and how many of them are C(readable) with the given keys.
+    - For each kind of secrets that MLflow stores encrypted, how many are C(stored), how many of them are C(readable) with the given keys, and how
+      many with the C(former) ones alone.
     - Null when neither a key nor O(environment_file) is given, or the database has no tables of MLflow.
   returned: success
   type: dict
-  sample: {gateway: {stored: 2, readable: 2}, webhook: {stored: 0, readable: 0}}
+  sample: {gateway: {stored: 2, readable: 2, former: 0}, webhook: {stored: 0, readable: 0, former: 0}}
+former_secrets:
+  description: How many secrets of all kinds the former keys alone can read.
+  returned: success
+  type: int
+  sample: 0
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import KEK_PASSPHRASE, KEK_VERSION, WEBHOOK_KEY, read_environment_file
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, module_arguments
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import KEYS, Database, former_keys, module_arguments, server_keys
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
-
-
-def server_keys(options: dict[str, t.Any]) -> dict[str, str] | None:
-    """The keys that a server would have, by the names of their variables; None when nobody asks."""
-    given = {KEK_PASSPHRASE: options["crypto_passphrase"], KEK_VERSION: options["crypto_version"], WEBHOOK_KEY: options["webhook_secret_key"]}
-    # As systemd and MLflow read them: what is empty is not set.
-    keys = {name: str(value) for name, value in given.items() if value}
-    if options["environment_file"]:
-        return {**read_environment_file(options["environment_file"]), **keys}
-    return keys or None
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
         **module_arguments(
-            crypto_passphrase={"type": "str", "no_log": True},
-            crypto_version={"type": "int"},
-            webhook_secret_key={"type": "str", "no_log": True},
-            environment_file={"type": "path"},
+            **KEYS,
             release={"type": "dict"},
             timeout={"type": "int", "default": 60},
         )
     )
     try:
-        info = Database.from_options(module.run_command, module.params).info(keys=server_keys(module.params))
+        keys = {"keys": server_keys(module.params), "former_keys": former_keys(module.params)}
+        info = Database.from_options(module.run_command, module.params).info(**keys)
     except MlflowDbError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, **info)
+    former_secrets = sum(kind["former"] for kind in (info["secrets"] or {}).values())
+    module.exit_json(changed=False, former_secrets=former_secrets, **info)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def hide_secrets(module: AnsibleModule) -> None:
 def go_back(module: AnsibleModule, service: Service, kept: KeptFiles | None) -> str:
     """Run the former files, and say how that went."""
     if not module.params["revert"]:
-        return "This run has changed the schema of the database, which the former files do not fit, so these stay. Mend the cause and run again."
+        return "This run has changed the database, which the former files do not fit, so these stay. Mend the cause and run again."
     if kept is None or not kept.exists():
         return "No former files are kept with which the server has served, so these stay. Mend the cause and run again."
     if not kept.differ():

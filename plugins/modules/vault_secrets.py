@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vault_secrets
-short_description: Adds random secrets to a file of variables, and keeps what is there
+short_description: Adds random secrets to a file of variables, or replaces those that are there
 version_added: 1.0.0
 description:
   - Writes the variables that are missing, each with a random value, to a YAML file on the controller that only its owner may read.
-  - A variable that is in the file already, or that has a value from elsewhere in the inventory, is left alone.
+  - A variable that is in the file already, or that has a value from elsewhere in the inventory, is left alone, unless O(previous) is given.
   - Encrypts the file where ansible-playbook was given a vault password, unless the file was there without encryption.
 author:
   - mlops.mlflow contributors (@mlops-mlflow)
@@ -37,6 +37,19 @@ options:
     type: list
     elements: str
     default: []
+  access_keys:
+    description: Names of variables that get 20 capital letters and digits, as keys of S3 have them. With O(previous) they need not be there before.
+    type: list
+    elements: str
+    default: []
+  previous:
+    description:
+      - Another file on the controller. The variables get new values, and the former ones stand in this file, encrypted as O(path) is.
+        Nothing else in O(path) is touched.
+      - What is named in it has its new value already and keeps it. So a run that was broken off is taken up by the next one. Remove the file
+        when nobody needs the former values any more.
+      - A variable that the inventory does not take from O(path), or that is a template there, is refused.
+    type: path
 """
 
 EXAMPLES = r"""
@@ -44,12 +57,28 @@ EXAMPLES = r"""
   mlops.mlflow.vault_secrets:
     path: "{{ inventory_dir }}/group_vars/all/vault.yml"
     passwords: [vault_database_password]
+
+- name: Make another one
+  mlops.mlflow.vault_secrets:
+    path: "{{ inventory_dir }}/group_vars/all/vault.yml"
+    passwords: [vault_database_password]
+    previous: "{{ inventory_dir }}/group_vars/all/.vault.previous.yml"
 """
 
 RETURN = r"""
 added:
   description: Names of the variables that were added.
-  returned: success
+  returned: success without O(previous)
+  type: list
+  elements: str
+replaced:
+  description: Names of the variables that got another value.
+  returned: success with O(previous)
+  type: list
+  elements: str
+previous:
+  description: Names of all variables in that file.
+  returned: success with O(previous)
   type: list
   elements: str
 encrypted:

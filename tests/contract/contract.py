@@ -111,9 +111,10 @@ def check_schema():
         version_table = next(name for name in schema.VERSION_TABLES[component] if name in tables)
         with engine.connect() as connection:
             revisions = connection.execute(sqlalchemy.text(f"SELECT version_num FROM {version_table}")).scalars().all()
-            for table, statement in stored_secrets.STORED.values() if component == "tracking" else ():
+            for kind, (table, statement) in stored_secrets.STORED.items() if component == "tracking" else ():
                 assert table in tables
                 connection.execute(sqlalchemy.text(statement))
+                connection.execute(sqlalchemy.text(stored_secrets.CHANGE[kind] % ("''", "''")))
             for table in tables - {version_table}:
                 others = f"NOT ({schema.DEFAULT_ROWS[table]})" if table in schema.DEFAULT_ROWS else "1"
                 assert not connection.execute(sqlalchemy.text(f"SELECT 1 FROM {table} WHERE {others}")).all(), table
@@ -142,6 +143,9 @@ def check_stored_secrets():
     assert not stored_secrets.gateway_opener({**keys, stored_secrets.KEK_PASSPHRASE: "another one of more than 32 characters"})(wrapped)
     key = Fernet.generate_key().decode()
     assert stored_secrets.webhook_opener({stored_secrets.WEBHOOK_KEY: key})(Fernet(key).encrypt(b"x").decode())
+    assert stored_secrets.gateway_opener(keys)(stored_secrets.gateway_sealer(keys)(b"a key")) == b"a key"
+    webhook = {stored_secrets.WEBHOOK_KEY: key}
+    assert stored_secrets.webhook_opener(webhook)(stored_secrets.webhook_sealer(webhook)(b"a secret")) == b"a secret"
     for name in (stored_secrets.KEK_PASSPHRASE, stored_secrets.KEK_VERSION, stored_secrets.WEBHOOK_KEY):
         assert name in environment_names(), name
 

@@ -300,3 +300,39 @@ def test_secrets_are_encrypted_with_the_vault_password(inventory, tmp_path):
     second = read_vault(folder, password)
     assert {name: second[name] for name in short} == short
     assert second["vault_site_login_password"] not in ("", first["vault_site_login_password"])
+
+
+ROTATIONS = {
+    "nothing_asked": ({}, {}, "Say which secrets get new values, .* The kinds are database "),
+    "unknown_kind": ({"rotate_secrets": ["s3", "databases"]}, {}, "rotate_secrets is a list of database, s3, .*, not of databases"),
+    "part_of_others": ({"rotate_secrets": ["database", "login"]}, {"without": "postgres"}, "The site has no hosts in postgres, so that part is not its own"),
+    "some_hosts": ({"rotate_secrets": ["login"]}, {"options": ["--limit", "one"]}, "Run the playbook without --limit"),
+    "no_vault": ({"rotate_secrets": ["login"]}, {"vault": None}, "There is no .*vault.yml: ansible-playbook mlops.mlflow.secrets makes it"),
+    "other_names": ({"rotate_secrets": ["login"]}, {"vault": "my_password: x"}, "vault_site_login_password would not come from .*Set it there alone"),
+    "set_elsewhere": (
+        {"rotate_secrets": ["login"], "vault_site_login_password": "of -e"},
+        {},
+        "vault_site_login_password would not come from .*another file or -e has another value",
+    ),
+    "template": (
+        {"rotate_secrets": ["login"]},
+        {"vault": "vault_site_login_password: '{{ site_public_name }}'"},
+        "login_password .* is no plain text",
+    ),
+    "vault_without_mlflow_keys": ({"rotate_secrets": ["flask"]}, {}, "vault_mlflow_flask_secret_key would not come from .*the file lacks it"),
+}
+
+
+@pytest.mark.parametrize("case", ROTATIONS)
+def test_what_cannot_be_rotated_is_refused_before_any_change(inventory, case):
+    variables, how, said = ROTATIONS[case]
+    folder = inventory(on(*(group for group in GROUPS if group != how.get("without"))))
+    vault = folder / "group_vars/all/vault.yml"
+    if "vault" in how:
+        vault.unlink() if how["vault"] is None else vault.write_text(how["vault"])
+    before = vault.read_text() if vault.exists() else None
+    done = play(folder, "playbooks/rotate_secrets.yml", "-e", json.dumps(variables), *how.get("options", []))
+    assert done.returncode != 0
+    assert re.search(said, " ".join(done.stdout.split()))
+    assert "PLAY [Facts" not in done.stdout
+    assert (vault.read_text() if vault.exists() else None) == before
