@@ -109,7 +109,8 @@ class Database:
             raise ChangeError(f"The database {self.name} ended at revision {self.revision()} in place of {self.wanted}")
         if not self._dump:
             now = self.counts()
-            fewer = [f"{name} has {now[name]} in place of {rows}" for name, rows in saved["counts"].items() if now.get(name, rows) < rows]
+            least = {name: rows - saved["movable"].get(name, 0) for name, rows in saved["counts"].items()}
+            fewer = [f"{name} has {now[name]} in place of {rows}" for name, rows in least.items() if now.get(name, rows) < rows]
             if fewer:
                 raise ChangeError(f"The database {self.name} has lost rows: {', '.join(fewer)}")
 

@@ -34,7 +34,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup imp
     size_of,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, OWN_SESSIONS, Connection, session_statements
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import counts, read_tables
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import counts, movable, read_tables
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import EMPTY_POSTGRESQL, check_restore, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_copy import (
@@ -365,7 +365,8 @@ def saved(connection: Connection, name: str, component: str, folder: str, lock_t
     make_backup(connection, os.path.join(folder, file), lock_timeout)
     facts = {"dialect": connection.kind, "server_version": connection.server_version, "place": connection.uri.place}
     revision = ", ".join(read_revisions(connection, component)["revisions"]) or None
-    return {"name": name, "component": component, "file": file, "revision": revision, "counts": counts(connection), **facts}
+    rows = {"counts": counts(connection), "movable": movable(connection)}
+    return {"name": name, "component": component, "file": file, "revision": revision, **rows, **facts}
 
 
 def rehearse(request: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -18,6 +18,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import MOVED_ROWS
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
 
 TABLES = {
@@ -75,6 +76,15 @@ def quoted(connection: Connection, name: str) -> str:
 def counts(connection: Connection) -> dict[str, int]:
     """How many rows each table has."""
     return {name: connection.value(f"SELECT COUNT(*) FROM {quoted(connection, name)}") for name in sorted(read_tables(connection))}
+
+
+def movable(connection: Connection) -> dict[str, int]:
+    """How many rows of these tables migrations may take away without a loss."""
+    found = {}
+    for name in read_tables(connection) & set(MOVED_ROWS):
+        keys = ", ".join(f"'{key}'" for key in MOVED_ROWS[name])
+        found[name] = connection.value(f"SELECT COUNT(*) FROM {quoted(connection, name)} WHERE {quoted(connection, 'key')} IN ({keys})")
+    return found
 
 
 # Whatever the settings of server, login and database, the text of a row is the same.

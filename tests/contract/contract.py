@@ -125,6 +125,23 @@ def check_schema():
         assert any(re.search(rf"""^revision\b.*["']{revisions[0]}["']""", text, re.MULTILINE) for text in migrations)
 
 
+def check_moved_rows():
+    """Only the migration that we know takes rows away, and those that we know."""
+    folder = Path(mlflow.__file__).parent / schema.MIGRATIONS["tracking"]
+    takers = {path.name.partition("_")[0] for path in folder.glob("*.py") if re.search(r"\.delete\(|DELETE FROM", path.read_text())}
+    assert takers <= {"75868b020152"}, takers
+    for name in takers:
+        spec = importlib.util.spec_from_file_location(name, next(folder.glob(f"{name}_*.py")))
+        migration = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(migration)
+        assert {
+            "trace_tags": (migration._TRACE_NAME_TAG_KEY,),
+            "trace_request_metadata": (migration._TRACE_SESSION_METADATA_KEY, migration._TOKEN_USAGE_METADATA_KEY, migration._COST_METADATA_KEY),
+            "trace_metrics": tuple(migration._TOKEN_COLUMNS),
+            "span_metrics": tuple(migration._COST_COLUMNS),
+        } == schema.MOVED_ROWS
+
+
 def check_release():
     """What the collection says of the revisions of a version, before that is installed, is what it brings."""
     said = json.loads((ROOT / "roles/mlflow_server/files/locks" / mlflow.__version__ / "release.json").read_text())

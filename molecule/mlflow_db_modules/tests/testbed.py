@@ -41,6 +41,10 @@ COMMON_DATA = """
     INSERT INTO runs (run_uuid, name, experiment_id, user_id, status, start_time, artifact_uri, lifecycle_stage, source_type)
         VALUES ('run', 'one', 7, 'somebody', 'FINISHED', 1, 's3://bucket/7/run', 'active', 'LOCAL');
     INSERT INTO experiment_tags ({key}, value, experiment_id) VALUES ('tag', 'x', 7);
+    INSERT INTO trace_info (request_id, experiment_id, timestamp_ms, status) VALUES ('trace', 7, 1, 'OK');
+    INSERT INTO trace_tags ({key}, value, request_id) VALUES ('mlflow.traceName', 'one', 'trace'), ('tag', 'x', 'trace');
+    INSERT INTO trace_request_metadata ({key}, value, request_id) VALUES ('mlflow.trace.session', 's', 'trace'), ('mlflow.trace.cost', '{{}}', 'trace');
+    INSERT INTO trace_metrics (request_id, {key}, value) VALUES ('trace', 'input_tokens', 3), ('trace', 'of another kind', 1);
 """
 
 

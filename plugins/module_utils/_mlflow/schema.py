@@ -20,6 +20,16 @@ MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}}
 
 # What a new tracking database has in it, and what a first start of a server adds, as a condition on the rows of a table.
 DEFAULT_ROWS = {"experiments": "experiment_id = 0", "workspaces": "name = 'default'"}
+# Rows that a migration takes away, as it puts what they say into columns of other tables: table, keys. All of 75868b020152, in 3.17.
+MOVED_ROWS = {
+    "trace_tags": ("mlflow.traceName",),
+    "trace_request_metadata": ("mlflow.trace.session", "mlflow.trace.tokenUsage", "mlflow.trace.cost"),
+    "trace_metrics": (
+        *("input_tokens", "output_tokens", "total_tokens"),
+        *("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation_input_tokens_above_1hr"),
+    ),
+    "span_metrics": ("input_cost", "output_cost", "total_cost"),
+}
 # Where artifacts are: table, column, condition on the row.
 ARTIFACT_PLACES = (
     ("experiments", "artifact_location", "1"),
