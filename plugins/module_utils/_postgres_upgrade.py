@@ -191,6 +191,8 @@ class Upgrade:
         record = self.record
         if record.get("to", self.new.version) != self.new.version:
             raise UpgradeError(f"A move of {self.old} to {record['to']} is not over. Ask for that version, or go back from it, before another one.")
+        if record and record["phase"] != "moving" and not self.new.exists:
+            raise UpgradeError(f"{self.new}, to which {self.old} was moved, is gone. Go back to {self.old} (state=back), and upgrade again then.")
         if record:
             return {"resumed": True}
         said = []
@@ -219,13 +221,14 @@ class Upgrade:
         said = self.new.run("pg_upgradecluster", "--check", "-v", self.new.version, self.old.version, self.name, fails=False)
         return [f"{line}." for line in said.splitlines() if line.endswith("is missing")]
 
-    def upgrade(self) -> None:
-        record = self.record
-        if record and (record["phase"] == "moving" or not self.new.exists):
+    def upgrade(self) -> dict[str, t.Any]:
+        """Returns what `check` said at its begin."""
+        begun = plan = self.check()
+        if self.record.get("phase") == "moving":
             self.undo()
-            record = {}
-        if not record:
             plan = self.check()
+        record = self.record
+        if not record:
             # The port is the new one's until both are known to be equal.
             start_conf = read(f"{self.old.folder}/start.conf") or "auto\n"
             record = {"phase": "moving", "to": self.new.version, "port": plan["port"], "closed": plan["closed"], "start_conf": start_conf}
@@ -239,6 +242,7 @@ class Upgrade:
                 raise UpgradeError(f"{exc} {self.old} serves again on port {plan['port']}, as before. {self.evidence()}") from None
             self.old.remember({**record, "phase": "moved"})
         self.finish(record)
+        return begun
 
     def move(self) -> None:
         """In a unit of its own: the end of that ends all that it has started."""
@@ -289,14 +293,19 @@ class Upgrade:
 
     def back(self) -> bool:
         """The old cluster serves again. The new one goes, unless something was written to it. Whether it went."""
-        if not self.record or not self.new.exists:
-            raise UpgradeError(f"{self.old} was not moved to {self.new} by this collection, or that was dropped.")
-        self.new.stop()
-        unused = self.holds_what_was_moved()
-        if unused:
-            self.new.drop()
-        else:
-            self.new.retire(self.record["spare_port"])
+        if not self.record:
+            raise UpgradeError(f"{self.old} was not moved to {self.new} by this collection.")
+        if self.record["phase"] == "moving":
+            self.undo()
+            return True
+        unused = True
+        if self.new.exists:
+            self.new.stop()
+            unused = self.holds_what_was_moved()
+            if unused:
+                self.new.drop()
+            else:
+                self.new.retire(self.record["spare_port"])
         self.serve_again()
         return unused
 

@@ -95,9 +95,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._postgres_upgrade imp
 def upgrade(module: AnsibleModule, change: Upgrade) -> dict[str, t.Any]:
     if change.is_done:
         return {"changed": False}
-    plan = change.check()
-    if not module.check_mode:
-        change.upgrade()
+    plan = change.check() if module.check_mode else change.upgrade()
     before = f"{change.old} has the data and serves.\n" + "".join(f"{name}: {size} bytes\n" for name, size in sorted(plan.get("databases", {}).items()))
     after = f"{change.new} has the data and serves. {change.old} is kept, stopped.\n"
     if plan["resumed"]:

@@ -91,3 +91,56 @@ def test_what_is_in_the_way_is_named(found, word):
     assert _postgres_upgrade.problems(nothing) == []
     (said,) = _postgres_upgrade.problems({**nothing, **found})
     assert word in said
+
+
+class Fake:
+    """A cluster that only remembers what it was told."""
+
+    server = None
+
+    def __init__(self, version, exists=True):
+        self.version, self.exists, self.told, self.folder = version, exists, [], "/nonexistent"
+
+    def __getattr__(self, name):
+        return lambda *words, **_more: self.told.append(name)
+
+
+@pytest.fixture
+def upgrade(monkeypatch):
+    change = _postgres_upgrade.Upgrade(None, "main", "15", "17", 0)
+    change.old, change.new = Fake("15"), Fake("17")
+    change.recorded = {"phase": "kept", "to": "17", "start_conf": "auto", "closed": [], "spare_port": 5433, "fingerprint": "x"}
+    monkeypatch.setattr(_postgres_upgrade, "read_record", lambda *_which: change.recorded)
+    monkeypatch.setattr(_postgres_upgrade.os, "unlink", lambda _path: change.old.told.append("forget"))
+    return change
+
+
+def test_a_way_back_from_what_was_broken_off(upgrade):
+    upgrade.recorded["phase"] = "moving"
+    assert upgrade.back()
+    assert upgrade.new.told == ["drop"]
+    assert upgrade.old.told[-2:] == ["revive", "forget"]
+
+
+@pytest.mark.parametrize(("unused", "told"), [(True, ["stop", "drop"]), (False, ["stop", "retire"])])
+def test_what_was_written_since_is_kept(upgrade, monkeypatch, unused, told):
+    monkeypatch.setattr(upgrade, "holds_what_was_moved", lambda: unused)
+    assert upgrade.back() is unused
+    assert upgrade.new.told == told
+    assert upgrade.old.told == ["revive", "forget"]
+
+
+def test_what_is_left_of_a_newer_cluster_is_no_data_to_drop(upgrade):
+    """Its configuration is gone. Its data may be all that there is."""
+    upgrade.new.exists = False
+    with pytest.raises(_postgres_upgrade.UpgradeError, match=r"is gone\. Go back"):
+        upgrade.upgrade()
+    assert upgrade.back()
+    assert upgrade.new.told == []
+    assert upgrade.old.told == ["revive", "forget"]
+
+
+def test_another_version_waits_for_a_move_that_is_not_over(upgrade):
+    upgrade.recorded["to"] = "16"
+    with pytest.raises(_postgres_upgrade.UpgradeError, match="to 16 is not over"):
+        upgrade.check()
