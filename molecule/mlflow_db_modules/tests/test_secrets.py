@@ -71,7 +71,7 @@ def test_what_is_stored_is_encrypted_with_other_keys(machine, version):
     assert [kind["readable"] for kind in before["secrets"].values()] == [0, 0]
     for check, changed in ((True, True), (False, True), (False, False)):
         answer = machine.run("mlflow_stored_secrets", both, check=check)
-        assert (answer.changed, list(answer["encrypted"].values())) == (changed, [int(changed)] * 2)
+        assert (answer["changed"], list(answer["encrypted"].values())) == (changed, [int(changed)] * 2)
         assert not [secret for secret in (PASSPHRASE, WEBHOOK_KEY, *keys.values()) if secret in json.dumps(answer)]
     after = machine.run("mlflow_db_info", both)
     assert after["former_secrets"] == 0

@@ -45,7 +45,8 @@ class Site:
     def tell_password(self):
         """Let the clients know another one. The former is in force until the run comes to the web front."""
         self.passwords += [self.secrets()["vault_site_login_password"]]
-        self.execute(self.client, "sh", "-c", "cat > /root/rotation-passwords", stdin="\n".join(self.passwords))
+        # At once, for the client reads it all the time.
+        self.execute(self.client, "sh", "-c", "cd /root; cat > new; mv new rotation-passwords", stdin="\n".join(self.passwords))
 
     def play(self, kinds, killed_at=None):
         """Run the playbook, and kill it where its output holds a text. Tells users the new password as soon as it is known."""
@@ -65,11 +66,11 @@ class Site:
 def site(groups, execute):
     ephemeral = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
     folder = ephemeral / "rotation"
-    if not folder.exists():
-        shutil.copytree(ephemeral / "inventory", folder)
-        lines = [*(HERE.parent / "site_vars.yml").read_text().splitlines(), f"site_public_name: {os.environ['SITE_PUBLIC_NAME']}"]
-        for name, is_secret in (("vault", True), ("zz", False)):
-            (folder / f"group_vars/all/{name}.yml").write_text("\n".join(line for line in lines if line.startswith("vault_") == is_secret))
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ephemeral / "inventory", folder)
+    lines = [*(HERE.parent / "site_vars.yml").read_text().splitlines(), f"site_public_name: {os.environ['SITE_PUBLIC_NAME']}"]
+    for name, is_secret in (("vault", True), ("zz", False)):
+        (folder / f"group_vars/all/{name}.yml").write_text("\n".join(line for line in lines if line.startswith("vault_") == is_secret))
     (database,), (client,) = groups["postgres"], groups["client"]
     return Site(folder, database, client, execute)
 
