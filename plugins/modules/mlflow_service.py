@@ -40,6 +40,12 @@ options:
     description: Seconds until systemd starts a server that was stopped. More than the change of the database may take.
     type: int
     default: 3600
+  pause:
+    description:
+      - Seconds to wait once a restarted server serves. For servers that are restarted one after the other behind a reverse proxy, which sends nothing to
+        one that was down until it has tried it again.
+    type: int
+    default: 0
 requirements:
   - systemd
 """
@@ -72,6 +78,7 @@ restarted:
   sample: [mlflow.service]
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -113,6 +120,7 @@ def run(module: AnsibleModule, service: Service, kept: KeptFiles | None, due: li
     service.disarm()
     if kept:
         kept.keep(service.proof)
+    time.sleep(module.params["pause"])
 
 
 def hide_secrets(module: AnsibleModule) -> None:
@@ -148,6 +156,7 @@ def main() -> t.NoReturn:
             "kept_file": {"type": "path"},
             "revert": {"type": "bool", "default": True},
             "resume_after": {"type": "int", "default": 3600},
+            "pause": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
