@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.one_scenario("site_all_in_one")
+pytestmark = pytest.mark.one_scenario("site")
 
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
@@ -21,11 +21,12 @@ KINDS = ["database", "s3", "login", "flask", "webhook", "kek", "certificates"]
 class Site:
     """An inventory whose secrets are in a vault, as users have it, and the client that writes."""
 
-    def __init__(self, folder, database, client, execute):
+    def __init__(self, folder, database, front, client, execute):
         self.folder = folder
         self.vault = folder / "group_vars/all/vault.yml"
         self.previous = self.vault.with_name(".vault.previous.yml")
         self.database = database
+        self.front = front
         self.client = client
         self.passwords = []
         self.execute = execute
@@ -39,8 +40,8 @@ class Site:
         return self.execute(self.database, *psql, stdin="SELECT wrapped_dek FROM secrets").stdout.split()
 
     def public_keys(self):
-        paths = ("/etc/ssl/nginx_tls/mlflow.crt", "/etc/postgresql/tls/main/server.crt")
-        return [self.execute(self.database, "openssl", "x509", "-noout", "-pubkey", "-in", path).stdout for path in paths]
+        places = {self.front: "/etc/ssl/nginx_tls/mlflow.crt", self.database: "/etc/postgresql/tls/main/server.crt"}
+        return [self.execute(host, "openssl", "x509", "-noout", "-pubkey", "-in", path).stdout for host, path in places.items()]
 
     def tell_password(self):
         """Let the clients know another one. The former is in force until the run comes to the web front."""
@@ -71,8 +72,8 @@ def site(groups, execute):
     lines = [*(HERE.parent / "site_vars.yml").read_text().splitlines(), f"site_public_name: {os.environ['SITE_PUBLIC_NAME']}"]
     for name, is_secret in (("vault", True), ("zz", False)):
         (folder / f"group_vars/all/{name}.yml").write_text("\n".join(line for line in lines if line.startswith("vault_") == is_secret))
-    (database,), (client,) = groups["postgres"], groups["client"]
-    return Site(folder, database, client, execute)
+    (database,), (front,), (client,) = (groups[name] for name in ("postgres", "nginx_tls", "client"))
+    return Site(folder, database, front, client, execute)
 
 
 @pytest.fixture
