@@ -52,6 +52,12 @@ options:
     description: How long to wait for an answer, in seconds.
     type: int
     default: 60
+  unix_socket:
+    description: Unix socket on which the server listens, for O(url=http://localhost).
+    type: path
+  headers:
+    description: Further headers of all requests, such as what a gate in front of the server asks for.
+    type: dict
 requirements:
   - Python 3.9 or newer on the host that runs the module, which needs no MLflow
 notes:

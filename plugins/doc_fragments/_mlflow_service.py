@@ -50,6 +50,11 @@ options:
         description: The certificate that the server's own is signed with.
         type: path
         required: true
+  login_file:
+    description:
+      - The configuration of MLflow's own login application (E(MLFLOW_AUTH_CONFIG_PATH)), by whose administrator the server is asked.
+      - Without it, or where it does not exist, the server is asked without a login.
+    type: path
   files:
     description:
       - Files, folders and links that the units read. They are kept, and put back.

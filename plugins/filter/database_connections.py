@@ -16,7 +16,7 @@ author: mlops.mlflow contributors (@mlops-mlflow)
 version_added: 1.0.0
 short_description: How many connections MLflow may open to its database
 description:
-  - The tracking store and the model registry each keep a pool in each worker process, on each host.
+  - The tracking store, the model registry, and MLflow's own login where that is on, each keep a pool in each worker process, on each host.
   - What is not given here is taken from the variables of the host - C(mlflow_server_engine), C(mlflow_server_workers), and so on.
     What is not there either is as the role C(mlflow_server) has it by default.
   - Numbers may be given as text, as variables of the command line are.
@@ -46,6 +46,9 @@ options:
   fastapi_workers:
     description: Worker processes of the second server of O(engine=both).
     type: int
+  login:
+    description: The login application, as in the variable C(mlflow_server_login).
+    type: str
 """
 
 EXAMPLES = r"""
@@ -81,12 +84,12 @@ def of_a_host(host: t.Any, given: dict[str, t.Any]) -> int:
     connections = int(read("workers", None)) * (int(read("pool_size", pool["size"])) + int(read("max_overflow", pool["overflow"])))
     if engine == "both":
         connections += int(read("fastapi_workers", 1)) * sum(sizes.FASTAPI_POOL.values())
-    return sizes.ENGINES * connections
+    return (sizes.ENGINES + bool(read("login", ""))) * connections
 
 
-def database_connections(hosts: list[t.Any], engine: str | None = None, **numbers: int | str | None) -> int:
+def database_connections(hosts: list[t.Any], engine: str | None = None, login: str | None = None, **numbers: int | str | None) -> int:
     """Count the connections of all hosts together."""
-    return sum(of_a_host(host, {"engine": engine, **numbers}) for host in hosts)
+    return sum(of_a_host(host, {"engine": engine, "login": login, **numbers}) for host in hosts)
 
 
 class FilterModule:

@@ -58,6 +58,8 @@ class Api:
         client_key: str | None = None,
         validate_certs: bool = True,
         timeout: int = 60,
+        unix_socket: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
@@ -71,7 +73,9 @@ class Api:
         if login_user is not None and login_password is not None:
             self._authorization = self._basic(login_user, login_password)
         self._workspace = DEFAULT_WORKSPACE
+        self._headers = {"Accept": "application/json", **(headers or {})}
         self._options = {"ca_path": ca_path, "client_cert": client_cert, "client_key": client_key, "validate_certs": validate_certs, "timeout": timeout}
+        self._options["unix_socket"] = unix_socket
 
     @staticmethod
     def _basic(user: str, password: str) -> str:
@@ -168,7 +172,7 @@ class Api:
             raise ApiError(f"Failed to {action}: what answers at {self.url} is not MLflow") from exc
 
     def _fetch(self, action: str, method: str, place: str, content: t.Any, authorization: str | None) -> str:
-        headers = {"Accept": "application/json"}
+        headers = dict(self._headers)
         if authorization:
             headers["Authorization"] = authorization
         if self._workspace != DEFAULT_WORKSPACE:

@@ -28,6 +28,8 @@ def api_argument_spec() -> dict[str, t.Any]:
         "client_key": {"type": "path"},
         "validate_certs": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 60},
+        "unix_socket": {"type": "path"},
+        "headers": {"type": "dict", "no_log": True},
     }
 
 

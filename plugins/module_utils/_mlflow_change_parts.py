@@ -31,7 +31,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup imp
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import APPLICATION, Connection
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import counts
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore import check_restore, restore
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, Service, ServiceError, connection_to
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, Service, ServiceError, answers
 
 # Other sessions of an upgrade: the server may be about to commit what a killed process has begun.
 LEFTOVERS = f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{APPLICATION}' AND pid <> pg_backend_pid()"
@@ -159,7 +159,7 @@ class Server:
     """The units of MLflow on this machine, and the files that they read."""
 
     def __init__(self, spec: dict[str, t.Any]) -> None:
-        """spec has units, version and tls as mlflow_service does, timeout, files, kept_file, environment_files, stopped (a path),
+        """spec has units, version, tls and login_file as mlflow_service does, timeout, files, kept_file, environment_files, stopped (a path),
         and either link with its target or files_to_restore, those of a restore point."""
         self._spec = spec
         self._kept = KeptFiles(spec["kept_file"], spec["files"])
@@ -203,11 +203,9 @@ class Server:
 
     def _ask_for(self, experiment: str) -> None:
         unit = self._service.units[0]
-        with contextlib.closing(connection_to(unit, self._service.tls, 60)) as connection:
-            connection.request("GET", f"/api/2.0/mlflow/experiments/get?experiment_id={experiment}", headers={"Host": f"localhost:{unit.port}"})
-            answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                raise ServiceError(f"{unit.name} answers {answer.status} when it is asked for the experiment {experiment}, which is in the database", unit.name)
+        for _path, status, _body in answers(unit, self._service.access, [f"/api/2.0/mlflow/experiments/get?experiment_id={experiment}"], 60):
+            if status != http.client.OK:
+                raise ServiceError(f"{unit.name} answers {status} when it is asked for the experiment {experiment}, which is in the database", unit.name)
 
     def put_back(self) -> None:
         """The files of the server that serves, where a run has written those of the next one already."""

@@ -17,7 +17,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_change, _mlflow_change_parts, _mlflow_service, _systemd
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import BOOTSTRAP, PROGRAMS, Database, source_of
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import KeptFiles, secret_values
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import PROOF_OPTIONS, KeptFiles, secret_values
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import sync, write_json
 
@@ -72,7 +72,7 @@ class Unit:
         self.name = f"{self._asked['units'][0]['name'].removesuffix('.service')}-change.service"
         self._file = f"/etc/systemd/system/{self.name}"
         self._wanted = f"/etc/systemd/system/multi-user.target.wants/{self.name}"
-        module.no_log_values.update(secret_values(self._asked["environment_files"]))
+        module.no_log_values.update(secret_values(self._asked["environment_files"], self._asked["login_file"]))
         uris = {f"tracking-{number}" if number > 1 else "tracking": uri for number, uri in enumerate(self._asked["backend_store_uris"], 1)}
         self.databases = {name: self._database(uri, "tracking") for name, uri in uris.items()}
         if self._asked["auth_database_uri"]:
@@ -105,7 +105,7 @@ class Unit:
             "name": name,
             "restore_dir": self.folder,
             "databases": specs,
-            "server": {**{key: asked[key] for key in ("units", "version", "tls", "timeout", "files", "kept_file")}, "stopped": stopped, **server},
+            "server": {**{key: asked[key] for key in (*PROOF_OPTIONS, "timeout", "files", "kept_file")}, "stopped": stopped, **server},
             "limits": {key: asked[key] for key in ("lock_timeout", "wait_timeout", "upgrade_timeout")},
             "facts": facts,
             "keep": asked["keep"],

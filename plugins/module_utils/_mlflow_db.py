@@ -203,7 +203,7 @@ class Database:
             "head_revision": self.migrations.head,
             "pending": self.migrations.pending(revision) if state in ("empty", "behind") else [],
             "mlflow_version": self.mlflow_version,
-            **{key: found[key] for key in ("dialect", "server_version", "bytes", "max_connections", "secrets")},
+            **{key: found[key] for key in ("dialect", "server_version", "bytes", "max_connections", "secrets", "workspaces")},
         }
         if upgrade:
             self._refuse_unknown(info, found)

@@ -178,7 +178,7 @@ def inspect(request: dict[str, t.Any]) -> dict[str, t.Any]:
     uri = Uri(request["uri"])
     if uri.kind == "sqlite" and not os.path.exists(uri.database):
         nothing = dict.fromkeys(("server_version", "bytes", "max_connections", "objection", "secrets"))
-        return {"dialect": "sqlite", "revisions": [], "tables": 0, "mlflow": False, **nothing}
+        return {"dialect": "sqlite", "revisions": [], "tables": 0, "workspaces": 0, "mlflow": False, **nothing}
     with Connection(request["uri"]) as connection:
         check_schema(connection)
         limit = MAX_CONNECTIONS.get(connection.kind)
@@ -190,7 +190,10 @@ def inspect(request: dict[str, t.Any]) -> dict[str, t.Any]:
             **read_revisions(connection, request["component"]),
             "objection": None,
             "secrets": None,
+            "workspaces": 0,
         }
+        if found["mlflow"] and "workspaces" in read_tables(connection):
+            found["workspaces"] = int(connection.value("SELECT count(*) FROM workspaces WHERE name <> 'default'"))
         if request["keys"] is not None and found["mlflow"]:
             found["secrets"] = stored_secrets(connection, read_tables(connection), request["keys"], request["former_keys"])
         if request["upgrade"] and found["revisions"] != [request["head"]]:

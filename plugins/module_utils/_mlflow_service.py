@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import base64
+import configparser
 import contextlib
 import http.client
 import io
@@ -38,8 +40,9 @@ LOG_LINES = 20
 # The parent of uvicorn's workers lives on when they die, and starts others in their place.
 WORKER_DIED = re.compile(r"Child process \[[0-9]+\] died")
 WORKER_DEATHS = 4
-# Among the kept files, how the server that they belong to was asked.
+# Among the kept files, how the server that they belong to was asked, by these options.
 PROOF = "proof.json"
+PROOF_OPTIONS = ("units", "version", "tls", "login_file")
 
 
 # How a module is told about the server.
@@ -64,6 +67,7 @@ ARGUMENTS: dict[str, t.Any] = {
             "ca": {"type": "path", "required": True},
         },
     },
+    "login_file": {"type": "path"},
     "files": {"type": "list", "elements": "path", "default": []},
     "environment_files": {"type": "list", "elements": "path", "default": []},
     "timeout": {"type": "int", "default": 300},
@@ -95,11 +99,31 @@ class Tls(t.NamedTuple):
     ca: str
 
 
-def secret_values(environment_files: list[str]) -> set[str]:
+class Access(t.NamedTuple):
+    """How the machine is let in by its own server."""
+
+    tls: Tls | None = None
+    # MLflow's configuration of its login, with the administrator.
+    login_file: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        login = read_login(self.login_file)
+        if not login:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(f"{login['admin_username']}:{login['admin_password']}".encode()).decode()}
+
+
+def read_login(path: str | None) -> dict[str, str]:
+    """What MLflow's configuration of its login says; nothing where there is none."""
+    parser = configparser.ConfigParser()
+    return dict(parser["mlflow"]) if path and parser.read(path, encoding="utf-8") else {}
+
+
+def secret_values(environment_files: list[str], login_file: str | None = None) -> set[str]:
     """What must not be shown of the server's environment: values of secret variables and passwords in addresses, in each way that they may be written."""
     found: set[str] = set()
-    for path in environment_files:
-        for name, value in read_environment_file(path).items():
+    for settings in [*map(read_environment_file, environment_files), read_login(login_file)]:
+        for name, value in settings.items():
             is_secret = SECRET_NAME.search(name) and not NAME_OF_A_KEY.search(name)
             found.update([value] if is_secret else URI_PASSWORD.findall(value))
     spellings: set[str] = set()
@@ -134,19 +158,27 @@ def connection_to(unit: Unit, tls: Tls | None, timeout: float) -> http.client.HT
     return http.client.HTTPSConnection(unit.host, unit.port, timeout=timeout, context=context)
 
 
-def ask(unit: Unit, tls: Tls | None, version: str | None, timeout: float) -> str | None:
+def answers(unit: Unit, access: Access, paths: t.Iterable[str], timeout: float) -> t.Iterator[tuple[str, int, str]]:
+    """Of each path what the server answers: the path, the status, and the body."""
+    headers = {"Host": f"localhost:{unit.port}", **access.headers()}
+    with contextlib.closing(connection_to(unit, access.tls, timeout)) as connection:
+        for path in paths:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            yield path, answer.status, answer.read().decode(errors="replace").strip()
+
+
+def ask(unit: Unit, access: Access, version: str | None, timeout: float) -> str | None:
     """What is wrong with the answers of a server, None when nothing is: its version, and something that is in the database."""
     try:
-        with contextlib.closing(connection_to(unit, tls, timeout)) as connection:
-            for path in (SEARCH, "/version"):
-                connection.request("GET", path, headers={"Host": f"localhost:{unit.port}"})
-                answer = connection.getresponse()
-                body = answer.read().decode(errors="replace").strip()
-                if answer.status != http.client.OK:
-                    return f"answers {answer.status} to {path}: {body[:300]}"
-                if path == "/version" and version not in (None, body):
-                    return f"is MLflow {body[:30]}, not {version}"
-    except (OSError, http.client.HTTPException, ValueError) as exc:
+        for path, status, body in answers(unit, access, (SEARCH, "/version"), timeout):
+            if status == http.client.UNAUTHORIZED and access.login_file:
+                return f"does not take the login of the administrator that {access.login_file} names: in MLflow's database the password is another one"
+            if status != http.client.OK:
+                return f"answers {status} to {path}: {body[:300]}"
+            if path == "/version" and version not in (None, body):
+                return f"is MLflow {body[:30]}, not {version}"
+    except (OSError, http.client.HTTPException, ValueError, configparser.Error) as exc:
         return f"does not answer: {exc or type(exc).__name__}"
     return None
 
@@ -154,9 +186,9 @@ def ask(unit: Unit, tls: Tls | None, version: str | None, timeout: float) -> str
 class Question(threading.Thread):
     """Asks in the background, so that a server which dies while it is asked is found out at once."""
 
-    def __init__(self, unit: Unit, tls: Tls | None, version: str | None, timeout: float) -> None:
+    def __init__(self, unit: Unit, access: Access, version: str | None, timeout: float) -> None:
         super().__init__(daemon=True)
-        self._asked = (unit, tls, version, timeout)
+        self._asked = (unit, access, version, timeout)
         self.trouble: str | None = "does not answer"
 
     def run(self) -> None:
@@ -292,13 +324,13 @@ class Service:
     """The units of one MLflow. The first is the one that systemd starts at boot; it takes the others along."""
 
     def __init__(self, run_command: t.Callable[..., t.Any], proof: dict[str, t.Any], timeout: float) -> None:
-        """How it is asked is in the form of the module's options: units, version, tls."""
+        """How it is asked is in the form of the module's options: PROOF_OPTIONS."""
         self._run = run_command
-        self.proof = {name: proof[name] for name in ("units", "version", "tls")}
+        self.proof = {name: proof[name] for name in PROOF_OPTIONS}
         self.units = units = [Unit(**unit) for unit in proof["units"]]
         self.names = [unit.name for unit in units]
         self.timer = f"{units[0].name.removesuffix('.service')}-resume.timer"
-        self.tls = Tls(**proof["tls"]) if proof["tls"] else None
+        self.access = Access(Tls(**proof["tls"]) if proof["tls"] else None, proof["login_file"])
         self._version = proof["version"]
         self._timeout = timeout
 
@@ -332,7 +364,7 @@ class Service:
     def _prove(self, unit: Unit, deadline: float, starts: dict[str, str], cursor: str) -> None:
         watched = time.monotonic()
         while True:
-            question = Question(unit, self.tls, self._version, max(1.0, min(20.0, deadline - time.monotonic())))
+            question = Question(unit, self.access, self._version, max(1.0, min(20.0, deadline - time.monotonic())))
             question.start()
             asking = True
             while asking:

@@ -124,6 +124,10 @@ secrets:
   returned: success
   type: dict
   sample: {gateway: {stored: 2, readable: 2, former: 0}, webhook: {stored: 0, readable: 0, former: 0}}
+workspaces:
+  description: How many workspaces there are besides C(default).
+  returned: success
+  type: int
 former_secrets:
   description: How many secrets of all kinds the former keys alone can read.
   returned: success

@@ -125,7 +125,7 @@ def run(module: AnsibleModule, service: Service, kept: KeptFiles | None, due: li
 
 def hide_secrets(module: AnsibleModule) -> None:
     """Nothing that the module returns holds one of them."""
-    module.no_log_values.update(secret_values(module.params["environment_files"]))
+    module.no_log_values.update(secret_values(module.params["environment_files"], module.params["login_file"]))
 
 
 def go_back(module: AnsibleModule, service: Service, kept: KeptFiles | None) -> str:

@@ -26,6 +26,9 @@ ROLE = ROOT / "roles/mlflow_server"
 FOLDER = tempfile.TemporaryDirectory()
 WORK = Path(FOLDER.name)
 DATABASE = f"sqlite:///{WORK}/mlflow.db"
+AUTH_DATABASE = f"sqlite:///{WORK}/login.db?timeout=%31"
+# As bad for a configuration file as a password can be.
+PASSWORD = "50%d; # [x] = \\'y\""
 # Names of a template that are environment variables.
 NAMES = re.compile(r"^(?:  '([A-Z][A-Z0-9_]+)': |([A-Z][A-Z0-9_]+)=)", re.MULTILINE)
 
@@ -44,12 +47,36 @@ os.environ.update(
     AWS_SECRET_ACCESS_KEY="x",
     AWS_DEFAULT_REGION="us-east-1",
     AWS_EC2_METADATA_DISABLED="true",
+    MLFLOW_AUTH_CONFIG_PATH=str(WORK / "login.ini"),
+    MLFLOW_FLASK_SERVER_SECRET_KEY="x" * 40,
 )
 sys.path[:0] = [str(INSIDE / "server/guard"), str(INSIDE / "server/plugins"), str(INSIDE / "server"), str(INSIDE.parent)]
 os.chdir(WORK)
 
 import bounds
 import cleanup
+import jinja2
+
+
+def rendered(path, **variables):
+    """A template of ours."""
+    surroundings = jinja2.Environment(trim_blocks=True)
+    surroundings.filters["comment"] = lambda text: f"# {text}"
+    return surroundings.from_string(path.read_text()).render(ansible_managed="x", **variables)
+
+
+# MLflow reads it when its login is loaded.
+(WORK / "login.ini").write_text(
+    rendered(
+        ROLE / "templates/etc/mlflow/basic_auth.ini.j2",
+        mlflow_server_admin_username="admin",
+        mlflow_server_admin_password=PASSWORD,
+        mlflow_server_default_permission="NO_PERMISSIONS",
+        mlflow_server_login_cache_seconds=60,
+        __mlflow_server_auth_uris=[AUTH_DATABASE],
+    )
+)
+
 import mlflow
 import mlflow.environment_variables
 import mlflow.server
@@ -218,8 +245,8 @@ class Started(BaseException):
     """A server would run now."""
 
 
-def started(**variables):
-    """The command that `serve.py server` ends in, and the environment that it passes on."""
+def started(arguments, **variables):
+    """The command that `serve.py` ends in, and the environment that it passes on."""
 
     def execute(_program, command):
         raise Started(command, dict(os.environ))
@@ -227,7 +254,7 @@ def started(**variables):
     before = dict(os.environ)
     os.environ.update(variables)
     try:
-        with put(os, "execv", execute), put(sys, "argv", ["mlflow", "server"]), put(mlflow.server, "_exec_cmd", mlflow.server._exec_cmd):
+        with put(os, "execv", execute), put(sys, "argv", ["mlflow", *arguments]), put(mlflow.server, "_exec_cmd", mlflow.server._exec_cmd):
             serve.main()
     except Started as end:
         return end.args
@@ -244,7 +271,7 @@ def check_serve():
         ("MLFLOW_GUNICORN_OPTS", "--threads 8"): ["-m", "gunicorn", "--threads", "8", "mlflow.server:app"],
     }
     for (option, value), words in expected.items():
-        command, passed = started(MLFLOW_HOST="127.0.0.1", MLFLOW_PORT="5999", MLFLOW_WORKERS="3", **{option: value})
+        command, passed = started(["server"], MLFLOW_HOST="127.0.0.1", MLFLOW_PORT="5999", MLFLOW_WORKERS="3", **{option: value})
         assert os.path.basename(command[0]).startswith("python"), command
         assert [word for word in command if word in words] == words, command
         assert "-b" not in command
@@ -255,6 +282,28 @@ def check_serve():
         if "uvicorn" in words:
             assert command[command.index("--port") + 1] == "5999", command
             assert command[command.index("--app-dir") + 1] == str(INSIDE / "server")
+
+
+def check_login():
+    """MLflow reads our configuration of its login, `mlflow server --app-name` ends in the applications that we know, and the one of FastAPI is bounded."""
+    from mlflow.server import auth
+
+    said = auth.auth_config
+    assert (said.admin_username, said.admin_password, said.database_uri) == ("admin", PASSWORD, AUTH_DATABASE), said
+    assert (said.default_permission, said.auth_cache_ttl_seconds, said.grant_default_workspace_access) == ("NO_PERMISSIONS", 60, False), said
+    words = ["server", "--app-name", "basic-auth"]
+    command, _passed = started(words, MLFLOW_GUNICORN_OPTS="--threads 8")
+    assert command[-1] == "mlflow.server.auth:create_app()", command
+    command, passed = started(words, MLFLOW_UVICORN_OPTS="--timeout-keep-alive 75")
+    assert command[-4:] == ["--factory", "--app-dir", str(INSIDE / "server"), "bounds:create_app"], command
+    os.environ["_MLFLOW_SGI_NAME"] = passed["_MLFLOW_SGI_NAME"]
+    app = bounds.create_app()
+    assert isinstance(app, bounds.Bounded)
+    assert ask(app, "/api/2.0/mlflow/experiments/search")[0] == 401
+    # What gunicorn's configuration does away with before it forks.
+    assert auth.store.engine.pool.checkedin() > 0
+    auth.store.engine.dispose()
+    assert auth.store.engine.pool.checkedin() == 0
 
 
 class Repository:
@@ -344,12 +393,8 @@ def check_gunicorn():
     """The lines of the role's configuration are such as gunicorn knows, and Flask's login is where they look for it."""
     import gunicorn.http.message
     from gunicorn.config import Config, LimitRequestLine
-    from jinja2 import Environment
 
-    surroundings = Environment()
-    surroundings.filters["comment"] = lambda text: f"# {text}"
-    template = surroundings.from_string((INSIDE / "server/gunicorn.conf.py.j2").read_text())
-    text = template.render(ansible_managed="x", mlflow_server_host="::1", mlflow_server_port=5000, mlflow_server_threads=8)
+    text = rendered(INSIDE / "server/gunicorn.conf.py.j2", mlflow_server_host="::1", mlflow_server_port=5000, mlflow_server_threads=8)
     lowest = gunicorn.http.message.MAX_REQUEST_LINE
     found = {}
     with put(importlib.util, "find_spec", lambda _name: None), put(sys, "modules", dict(sys.modules)):

@@ -84,6 +84,13 @@ ELSEWHERE = {
     "mlflow_server_config_dir": "/etc/other",
     "mlflow_server_data_dir": "/var/lib/other",
 }
+MARIADB = {"driver": "mysql+pymysql", "host": "db", "name": "auth", "user": "mlflow", "password": "right-password"}
+
+
+def login(password="right-password", **others):
+    return {"mlflow_server_login": "basic-auth", "mlflow_server_admin_password": password, "mlflow_server_default_permission": "READ", **others}
+
+
 # A version that is not installed.
 OTHER_VERSION = next(
     path.name for path in sorted(ROOT.glob("roles/mlflow_server/files/locks/*")) if f"mlflow_server_version: {path.name}\n" not in DEFAULTS.read_text()
@@ -138,7 +145,7 @@ CASES = [
         "mlflow_server",
         "schema change without the sibling",
         {**OLDER, **SHARED},
-        r"change the schema of a database that other .*without --limit",
+        r"change the schema or the keys of a database that other .*without --limit",
     ),
     ("mlflow_server", "SQLite with two hosts", SHARED, r"SQLite serves one host"),
     (
@@ -235,9 +242,27 @@ CASES = [
     (
         "mlflow_server",
         "cleanup with workspaces",
-        {"mlflow_server_gc_enabled": True, "mlflow_server_environment": {"MLFLOW_ENABLE_WORKSPACES": "true"}},
+        {"mlflow_server_gc_enabled": True, "mlflow_server_workspaces_enabled": True},
         r"mlflow_server_gc_enabled knows no workspaces",
     ),
+    ("mlflow_server", "login without a permission", {"mlflow_server_login": "basic-auth"}, r"Set mlflow_server_default_permission.*READ"),
+    ("mlflow_server", "login with a short password", login(password="elevenchars"), r"mlflow_server_admin_password must be 12"),
+    ("mlflow_server", "login with the shipped password", login(password="password1234"), r"mlflow_server_admin_password.*not the one"),
+    ("mlflow_server", "login with another letter", login(password="a password with é"), r"mlflow_server_admin_password.*ASCII"),
+    ("mlflow_server", "administrator with a colon", login(mlflow_server_admin_username="a:b"), r"mlflow_server_admin_username.*without a colon"),
+    ("mlflow_server", "login that hashes all the time", login(mlflow_server_login_cache_seconds=0), r"mlflow_server_login_cache_seconds must be at least 1"),
+    ("mlflow_server", "users on MariaDB", login(mlflow_server_auth_database={**MARIADB}), r"login in a database of mysql.*mlflow_server_auth_database"),
+    ("mlflow_server", "users without a login", {"mlflow_server_users": [{"name": "alice"}]}, r"mlflow_server_users.*need mlflow_server_login=basic-auth"),
+    ("mlflow_server", "user twice", login(mlflow_server_users=[{"name": "alice"}] * 2), r"mlflow_server_users names alice more than once"),
+    ("mlflow_server", "word that a user has not", login(mlflow_server_users=[{"name": "alice", "passwort": "x"}]), r"mlflow_server_users.*passwort"),
+    ("mlflow_server", "workspaces without the switch", {"mlflow_server_workspaces": [{"name": "team-a"}]}, r"needs mlflow_server_workspaces_enabled"),
+    (
+        "mlflow_server",
+        "workspaces in a version that refuses artifacts",
+        login(mlflow_server_workspaces_enabled=True, mlflow_server_version="3.12.0"),
+        r"Set mlflow_server_version to 3\.13 or newer",
+    ),
+    ("mlflow_server", "workspaces switched off again", database("spaces"), r"holds 2 workspaces besides.*set mlflow_server_workspaces_enabled"),
     ("mlflow_server", "open to others without names", {"mlflow_server_host": "0.0.0.0"}, r"set mlflow_server_allowed_hosts"),
     ("mlflow_server", "socket outside /run", {"mlflow_server_socket": "/tmp/mlflow.sock"}, r"below /run.*not /tmp/mlflow\.sock"),
     (
@@ -245,6 +270,18 @@ CASES = [
         "jobs without TCP",
         {"mlflow_server_jobs_enabled": True, "mlflow_server_socket": "/run/mlflow/mlflow.sock"},
         r"Jobs call the server over TCP",
+    ),
+    (
+        "mlflow_server",
+        "schema and keys at once",
+        {
+            **database("rekeyed"),
+            "mlflow_server_pool_size": 2,
+            "mlflow_server_max_overflow": 2,
+            "mlflow_server_webhook_secret_key": "w" * 43 + "=",
+            "mlflow_server_former_webhook_secret_key": "f" * 43 + "=",
+        },
+        r"would change the schema of the database, and stored secrets.*upgrade first, with the former keys",
     ),
     ("mlflow_server", "secrets of another key", database("locked_away"), r"holds webhook secrets.*mlflow_server_webhook_secret_key"),
     ("minio", "root user of two letters", {"minio_root_user": "ab"}, r"minio_root_user must be set"),
@@ -320,6 +357,7 @@ CASES = [
         r"max_connections = 300 in /etc/postgresql/.*encoding LATIN1.*reads its client rules from .*/shop/rules\.conf",
     ),
     ("postgres", "cluster of others that is mute", {"postgres_cluster": "mute", "postgres_port": 5435}, r"does not answer.*Add the line: include_dir"),
+    ("postgres", "cluster of an older version", {"postgres_cluster": "moved", "postgres_port": 5437}, r"is in PostgreSQL 13.*upgrade_postgres"),
     ("postgres", "cluster without configuration", {"postgres_cluster": "lost", "postgres_port": 5436}, r"/lost holds a database, but its configuration"),
     ("nginx_tls", "alias with scheme", {"nginx_tls_server_aliases": ["https://example.com"]}, r"aliases holds https://example\.com"),
     ("nginx_tls", "one port for two", {"nginx_tls_http_port": 443}, r"are both 443"),
@@ -533,6 +571,6 @@ def test_a_schema_is_not_changed_host_by_host():
     done, (first, second), _stats = run([("mlflow_server", {**OLDER, "mlflow_server_hosts": names})] * 2, case_serial=1)
     assert done.returncode != 0
     message = " ".join(result["msg"] for result in first if result.get("failed"))
-    assert re.search(rf"change the schema of a database that {names[1]} .*without --limit and\s+serial", message), message
+    assert re.search(rf"change the schema or the keys of a database that {names[1]} .*without --limit and\s+serial", message), message
     assert changed_files() == []
     assert second == []

@@ -66,6 +66,24 @@ def test_all_in_one(inventory, wire):
     assert found["postgres_max_connections"] == 2 * (2 * 20 + 45) + 20
 
 
+@pytest.mark.parametrize(("way", "nginx", "mlflow"), [("nginx", True, False), ("mlflow", False, True), ("open", False, False), ("Open", True, False)])
+def test_one_of_the_two_asks_for_the_login(inventory, wire, way, nginx, mlflow):
+    """What is no way in, which the preflight refuses, opens nothing."""
+    (found,) = wire(inventory(on(*GROUPS), {"site_login": way})).values()
+    assert [user["name"] for user in found["nginx_tls_users"]] == (["mlflow"] if nginx else [])
+    assert found["mlflow_server_login"] == ("basic-auth" if mlflow else "")
+    assert found["mlflow_server_admin_password"] == "site_login_password of a vault"
+    assert ("mlflow_auth" in [database["name"] for database in found["postgres_databases"]]) == mlflow
+    assert found["mlflow_server_auth_database"] == {**found["mlflow_server_database"], "name": "mlflow_auth"}
+    assert found["postgres_max_connections"] == (3 if mlflow else 2) * (2 * 20 + 45) + 20
+
+
+def test_a_way_in_that_is_none_is_refused(inventory):
+    done = play(inventory(on(*GROUPS), {"site_login": "Open"}), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
+    assert done.returncode != 0
+    assert "site_login is Open, and must be nginx, mlflow or open." in done.stdout
+
+
 @pytest.mark.parametrize("enabled", [True, "yes", False, "false"])
 def test_the_packet_filter_guards_what_runs_on_a_host(inventory, wire, enabled):
     variables = {"site_firewall_enabled": enabled, "site_firewall_s3_clients": ["198.51.100.0/24"]}
@@ -108,6 +126,13 @@ BACKUP = {
     "site_backup_destination": {"type": "folder", "path": "/srv/backup"},
     **{f"vault_backup_{name}": f"{name} of a vault" for name in ("database_password", "secret_key", "encryption_password")},
 }
+
+
+def test_backups_hold_the_users_of_mlflow(inventory, wire):
+    (found,) = wire(inventory(on(*GROUPS, "backup"), {**BACKUP, "site_login": "mlflow"})).values()
+    assert found["backup_databases"]["auth"] == {**found["backup_databases"]["tracking"], "name": "mlflow_auth"}
+    assert found["backup_restore_databases"]["auth"] == found["mlflow_server_auth_database"]
+    assert next(database for database in found["postgres_databases"] if database["name"] == "mlflow_auth")["readers"] == ["mlflow_backup"]
 
 
 def test_backups_of_all_in_one(inventory, wire):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-# The tracking store and the model registry.
+# The tracking store and the model registry; MLflow's login has one more.
 ENGINES = 2
 # A worker of uvicorn runs 40 threads, and a request may take two connections at once: a smaller pool can lock itself up.
 FASTAPI_POOL = {"size": 20, "overflow": 25}

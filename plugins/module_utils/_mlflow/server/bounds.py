@@ -1,6 +1,6 @@
 """MLflow's FastAPI application, with bounds for bodies that it keeps in memory: their size, also unpacked, and how many large ones there are at once.
 
-Uploads of artifacts are passed on as they come, and have none. `serve.py` puts this in the place of `mlflow.server.fastapi_app:app`.
+Uploads of artifacts are passed on as they come, and have none. `serve.py` puts this in the place of MLflow's own, without and with its login.
 """
 
 import asyncio
@@ -165,8 +165,19 @@ def __getattr__(name):
         raise AttributeError(name)
     from mlflow.server import fastapi_app
 
+    return bounded(fastapi_app.app)
+
+
+def create_app():
+    """The application with MLflow's login."""
+    from mlflow.server import auth
+
+    return bounded(auth.create_app())
+
+
+def bounded(app):
     # MLflow < 3.15 leaves artifacts to Flask.
     router = sys.modules.get("mlflow.server.artifact_router")
     if hasattr(router, "_guess_mime_type") and hasattr(router, "StreamingResponse"):
         say_lengths(router)
-    return Bounded(fastapi_app.app)
+    return Bounded(app)

@@ -10,6 +10,8 @@ import sys
 
 # The first that systemd passes.
 LISTENER = 3
+# MLflow's applications for uvicorn, without and with its login, and what is put in front of them.
+BOUNDED = {"mlflow.server.fastapi_app:app": "bounds:app", "mlflow.server.auth:create_app": "bounds:create_app"}
 
 
 def notify(message, handles=()):
@@ -47,8 +49,8 @@ def take_place(command, extra_env=None, **_options):
     if "gunicorn" in command and "-b" in command:
         start = command.index("-b")
         del command[start : start + 2]
-    if command[-1] == "mlflow.server.fastapi_app:app":
-        command[-1:] = ["--app-dir", os.path.dirname(os.path.abspath(__file__)), "bounds:app"]
+    if command[-1] in BOUNDED:
+        command[-1:] = ["--app-dir", os.path.dirname(os.path.abspath(__file__)), BOUNDED[command[-1]]]
     path = os.environ.get("SERVE_SOCKET")
     if path and not is_kept(path):
         os.dup2(listen(path), LISTENER)

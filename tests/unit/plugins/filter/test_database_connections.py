@@ -34,12 +34,14 @@ def test_connections_of_all_hosts(hosts, engine, numbers, expected):
         ({"workers": "2", "engine": "gunicorn"}, 2 * 2 * 20),
         ({"workers": 2, "engine": "gunicorn", "threads": "20", "max_overflow": 3}, 2 * 2 * (22 + 3)),
         ({"workers": 2, "engine": "both", "fastapi_workers": 3}, 2 * (2 * 20 + 3 * 45)),
+        ({"workers": 2, "login": "basic-auth"}, 3 * 2 * 45),
     ],
 )
 def test_connections_by_the_variables_of_each_host(variables, expected):
     host = {f"mlflow_server_{name}": value for name, value in variables.items()}
     other = {**host, "mlflow_server_pool_size": 1, "mlflow_server_max_overflow": 1, "mlflow_server_engine": "gunicorn", "mlflow_server_workers": 1}
-    assert database_connections([host, other]) == expected + 4
+    engines = 3 if "login" in variables else 2
+    assert database_connections([host, other]) == expected + engines * 2
 
 
 def test_a_host_must_say_how_many_workers_it_has():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import json
 import os
@@ -13,7 +14,7 @@ import time
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_service as service
 
-PROOF = {"units": [{"name": "mlflow.service", "socket": None, "host": "127.0.0.1", "port": 5000}], "version": "3.17.2", "tls": None}
+PROOF = {"units": [{"name": "mlflow.service", "socket": None, "host": "127.0.0.1", "port": 5000}], "version": "3.17.2", "tls": None, "login_file": None}
 
 
 def test_what_is_secret_of_an_environment(tmp_path):
@@ -104,7 +105,7 @@ def answers():
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            status, body = found[self.path.partition("?")[0]]
+            status, body = found[self.path.partition("?")[0]] if self.headers["Authorization"] == found.get("login") else (401, b"")
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -132,11 +133,26 @@ def answers():
 )
 def test_what_a_server_is_asked(answers, search, version, trouble):
     answers.update({"/api/2.0/mlflow/experiments/search": search, "/version": version})
-    assert service.ask(service.Unit("mlflow.service", None, "127.0.0.1", answers["port"]), None, "3.17.2", 5) == trouble
+    assert service.ask(service.Unit("mlflow.service", None, "127.0.0.1", answers["port"]), service.Access(), "3.17.2", 5) == trouble
+
+
+def test_a_server_with_a_login_is_asked_by_its_administrator(answers, tmp_path):
+    answers.update({"/api/2.0/mlflow/experiments/search": (200, b"{}"), "/version": (200, b"3.17.2")})
+    answers["login"] = "Basic " + base64.b64encode(b"admin:50 %: [a]").decode()
+    unit, file = service.Unit("mlflow.service", None, "127.0.0.1", answers["port"]), tmp_path / "login.ini"
+    access = service.Access(login_file=str(file))
+    file.write_text("[mlflow]\nadmin_username = admin\nadmin_password = 50 %%: [a]\ndatabase_uri = postgresql+psycopg2://m:pass%%25word@h/d\n")
+    assert service.ask(unit, access, "3.17.2", 5) is None
+    assert {"50 %: [a]", "pass%25word", "pass%word"} <= service.secret_values([], str(file))
+    file.write_text("[mlflow]\nadmin_username = admin\nadmin_password = another\n")
+    assert service.ask(unit, access, "3.17.2", 5).startswith(f"does not take the login of the administrator that {file} names")
+    file.unlink()
+    assert service.ask(unit, access, "3.17.2", 5).startswith("does not take the login")
+    assert service.ask(unit, service.Access(), "3.17.2", 5).startswith("answers 401 to ")
 
 
 def test_nobody_answers_at_a_socket(tmp_path):
-    assert service.ask(service.Unit("mlflow.service", str(tmp_path / "none"), "", 0), None, None, 5).startswith("does not answer: ")
+    assert service.ask(service.Unit("mlflow.service", str(tmp_path / "none"), "", 0), service.Access(), None, 5).startswith("does not answer: ")
 
 
 class Systemd:
