@@ -95,7 +95,8 @@ def check_nobody_comes_in_without_a_login():
 
 def check_permissions_count_for_all_that_an_experiment_has():
     admin, alice, bob = map(Client, (ADMIN, "alice", "bob"))
-    experiment = json.loads(expect(200, admin.ask("POST", "/api/2.0/mlflow/experiments/create", {"name": f"guarded-{os.urandom(4).hex()}"}), "create"))["experiment_id"]
+    guarded = {"name": f"guarded-{os.urandom(4).hex()}"}
+    experiment = json.loads(expect(200, admin.ask("POST", "/api/2.0/mlflow/experiments/create", guarded), "create"))["experiment_id"]
     run = {"experiment_id": experiment, "start_time": 1}
     expect(403, bob.ask("POST", "/api/2.0/mlflow/runs/create", run), "bob makes a run")
     made = json.loads(expect(200, alice.ask("POST", "/api/2.0/mlflow/runs/create", run), "alice makes a run"))["run"]["info"]
