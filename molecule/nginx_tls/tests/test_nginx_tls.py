@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.no_machine("acme")
+
 NAME = "mlflow.example.com"
 ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/"
 
