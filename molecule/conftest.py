@@ -7,6 +7,7 @@ import os
 MARKERS = {
     # The name of the machine stands in the name of the test.
     "one_machine(name): what is the same on both machines is proven on the one whose name ends so": lambda item, name: f"-{name}" in item.name,
+    "no_machine(name): what this machine does not have is proven on the others": lambda item, name: f"-{name}" not in item.name,
     "drill(): takes too long for `make test`; `make drills` runs these alone": lambda item: "MLOPS_DRILLS" in os.environ,
     "one_scenario(name): what is the same in both scenarios of a site is proven in this one": lambda item, name: os.environ["MOLECULE_SCENARIO_NAME"] == name,
 }

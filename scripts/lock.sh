@@ -62,6 +62,8 @@ timed "benchmarks/requirements.txt" compile benchmarks/requirements.txt 3.11 req
 for name in mlflow-2.22.5 s3; do
   timed "tests/requirements/$name.txt" compile "tests/requirements/$name.txt" 3.10 "tests/requirements/$name.in"
 done
+# sslyze has no wheel.
+timed "tests/requirements/tls.txt" compile tests/requirements/tls.txt 3.11 --no-binary sslyze tests/requirements/tls.in
 for folder in roles/mlflow_server/files/locks/*/; do
   version=$(basename "$folder")
   timed "locks of MLflow $version" lock_mlflow "$version"

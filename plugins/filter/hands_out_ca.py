@@ -13,7 +13,7 @@ author: mlops.mlflow contributors (@mlops-mlflow)
 version_added: 1.0.0
 short_description: Whether clients of these hosts need a CA certificate that a role hands out
 description:
-  - The own CA of a role is one that nobody knows. A certificate of yours without a CA file is one of a CA that every machine knows.
+  - The own CA of a role is one that nobody knows. A certificate of yours, or of an ACME server, without a CA file is one of a CA that every machine knows.
 positional: _input, variables
 options:
   _input:

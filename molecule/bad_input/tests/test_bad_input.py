@@ -54,6 +54,14 @@ def certificate(cert, key):
     return {"nginx_tls_certificate_source": "files", "nginx_tls_cert_file": str(WORK / cert), "nginx_tls_key_file": str(WORK / key)}
 
 
+def acme(**others):
+    return {
+        "nginx_tls_certificate_source": "acme",
+        "nginx_tls_acme_terms_agreed": True,
+        **{f"nginx_tls_{name}": value for name, value in others.items()},
+    }
+
+
 def routes(*others):
     return {"nginx_tls_routes": [{"name": "mine", "paths": ["^/mine/"], "upstreams": ["127.0.0.1:5001"], **other} for other in others]}
 
@@ -66,6 +74,7 @@ CHOICES = {role: [name for name, option in options(role).items() if "choices" in
 
 
 OTHER_OS = {"case_facts": {"distribution": "Fedora", "distribution_version": "43", "distribution_major_version": "43", "distribution_release": "none"}}
+DEBIAN_12 = {"case_facts": {"distribution": "Debian", "distribution_version": "12", "distribution_major_version": "12", "distribution_release": "bookworm"}}
 SHARED = {"mlflow_server_hosts": ["{{ inventory_hostname }}", "other"]}
 # A database with an old schema, as several hosts share it.
 OLDER = {
@@ -409,6 +418,16 @@ CASES = [
     ("nginx_tls", "name of a proxy", {"nginx_tls_trusted_proxies": ["balancer.example.com"]}, r"not names"),
     ("nginx_tls", "two faults at once", {"nginx_tls_server_name": "", "nginx_tls_upstreams": []}, r"bare host name.*such as 127\.0\.0\.1:5000"),
     ("nginx_tls", "certificate that is not there", certificate("nothing", "good.key"), r"Not found on the controller"),
+    ("nginx_tls", "ACME without a word on the terms", acme(acme_terms_agreed=False), r"not agreed to.*nginx_tls_acme_terms_agreed"),
+    ("nginx_tls", "ACME by plain http", acme(acme_directory_url="http://ca.example.com/dir"), r"'http://ca\.example\.com/dir'.*with https://"),
+    ("nginx_tls", "ACME account of no address", acme(acme_email="admin"), r"is 'admin'.*one mail address"),
+    ("nginx_tls", "ACME server with a CA that is not there", acme(acme_ca_file="/nonexistent.crt"), r"Not found on the controller: /nonexistent\.crt.*CA file"),
+    ("nginx_tls", "ACME for an IP address", acme(certificate_names=["203.0.113.7", "2001:db8::7"]), r"as 203\.0\.113\.7, 2001:db8::7"),
+    ("nginx_tls", "ACME for a wildcard", acme(server_aliases=["*.mlflow.example.com"]), r"not for wildcards .*as \*\.mlflow\.example\.com"),
+    ("nginx_tls", "ACME of a public CA for private names", acme(server_name="mlflow", server_aliases=["a.internal"]), r"mlflow, a\.internal,.*acme_ca_file"),
+    ("nginx_tls", "ACME of a public CA for localhost", acme(server_name="localhost"), r"gives a certificate for localhost,"),
+    ("nginx_tls", "ACME without port 80", acme(http_redirect_enabled=False), r"nobody listens without nginx_tls_http_redirect_enabled"),
+    ("nginx_tls", "ACME profile on an older system", {**acme(acme_profile="shortlived"), **DEBIAN_12}, r"shortlived needs certbot 4\.0.*Debian 12"),
     *[(role, "word that is no choice", dict.fromkeys(CHOICES[role], "nonsense"), "".join(rf"(?=.*\b{name}\b)" for name in CHOICES[role])) for role in GOOD],
 ]
 

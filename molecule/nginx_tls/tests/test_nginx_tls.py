@@ -12,12 +12,16 @@ import resource
 import secrets
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
+
+pytestmark = pytest.mark.no_machine("acme")
 
 NAME = "mlflow.example.com"
 ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -112,6 +116,48 @@ def test_tls_1_1_is_refused(site):
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
         Connection(site.address, site.port, context).connect()
+
+
+def look(*argv):
+    """What a tool of tests/requirements/tls.txt finds."""
+    requirements = Path(__file__).parents[3] / "tests/requirements/tls.txt"
+    run = [
+        str(Path(sys.executable).with_name("uv")),
+        "run",
+        "--quiet",
+        "--no-project",
+        "--no-config",
+        "--python",
+        sys.executable,
+        "--with-requirements",
+        str(requirements),
+    ]
+    return subprocess.run([*run, *argv], check=False, capture_output=True, text=True)
+
+
+def test_what_is_offered_is_what_mozilla_recommends(site):
+    """Protocols, ciphers, curves, the certificate and its life, and known holes, as sslyze finds them from outside."""
+    words = ["--mozilla_config=intermediate", "--http_headers", f"--certinfo_ca_file={site.ca}", f"--sni={NAME}", f"{site.address}:{site.port}"]
+    found = look("sslyze", *words)
+    complaints = re.findall(r"^ +[*] (\w+): ", found.stdout.partition("COMPLIANCE AGAINST")[2], re.MULTILINE)
+    # The certificate of the second machine has signed itself, and sslyze takes no CA for a server.
+    assert complaints == ([] if site.server == "unix" else ["certificate_path_validation"]), found.stdout + found.stderr
+    assert ("OK - Compliant." in found.stdout) is (not complaints)
+    assert re.search(r"Strict-Transport-Security Header\s+Max Age: +63072000\s", found.stdout)
+
+
+@pytest.mark.one_machine("debian13")
+def test_the_hybrid_key_exchange_is_taken(site):
+    said = site.host.check_output(f"openssl s_client -connect {site.address}:{site.port} -servername {NAME} < /dev/null 2> /dev/null")
+    assert "X25519MLKEM768" in said
+
+
+def test_gixy_has_nothing_to_say(site, tmp_path):
+    """But that names of servers behind are asked for when nginx starts: those in its variables are of its own upstreams."""
+    config = tmp_path / "mlflow.conf"
+    config.write_text(site.host.file("/etc/nginx/conf.d/mlflow.conf").content_string)
+    found = look("gixy", "--format=json", "--skips=missing_resolver", str(config))
+    assert json.loads(found.stdout) == []
 
 
 def test_http_is_redirected(site):

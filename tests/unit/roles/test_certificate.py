@@ -29,5 +29,7 @@ def test_the_same_sources_of_a_certificate_everywhere():
         for entry, specification in yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())["argument_specs"].items()
         if entry in ("main", "preflight")
     }
-    assert {place: sources for place, sources in choices.items() if sources != set(known)} == {}
+    # An ACME server asks for a file on port 80, where only the front has a web server.
+    offered = {place: set(known) - ({"acme"} if place[0] in ("minio", "postgres") else set()) for place in choices}
+    assert choices == offered
     assert len(choices) == 2 * len(OPTIONS)

@@ -17,6 +17,7 @@ from ansible_collections.mlops.mlflow.plugins.filter.hands_out_ca import hands_o
         ("postgres_tls", {"postgres_tls_source": "files", "postgres_tls_ca_file": "ca.crt"}, True),
         ("nginx_tls", {"nginx_tls_certificate_source": "files", "nginx_tls_ca_file": ""}, False),
         ("nginx_tls", {"nginx_tls_certificate_source": "files", "nginx_tls_ca_file": "ca.crt"}, True),
+        ("nginx_tls", {"nginx_tls_certificate_source": "acme"}, False),
     ],
 )
 def test_the_first_host_decides(variables, host, expected):
