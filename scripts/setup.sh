@@ -161,7 +161,9 @@ install_s3() {
   rm -rf "$work"
 }
 
-mkdir -p "$CACHE/uv"
+mkdir -p "$CACHE/uv" "$CACHE/compiled"
+# What was compiled of sources that are gone; see tests/images/sitecustomize.py.
+find "$CACHE/compiled" -type f -mtime +14 -delete
 for part in ${*:-venv docker images s3}; do
   "setup_$part"
 done

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,10 @@ def places(groups, servers, execute):
 @pytest.fixture(scope="module")
 def reached(places, servers, execute):
     def ask():
-        answers = {host: json.loads(execute(host, "python3", "-", json.dumps(list(places)), stdin=ASK).stdout) for host in servers}
+        # Side by side, for most of it is waiting for what does not answer.
+        with ThreadPoolExecutor(len(servers)) as pool:
+            asked = pool.map(lambda host: execute(host, "python3", "-", json.dumps(list(places)), stdin=ASK).stdout, servers)
+            answers = dict(zip(servers, map(json.loads, asked)))
         return {place: {host for host in servers if list(place) in answers[host]} for place in places}
 
     return ask

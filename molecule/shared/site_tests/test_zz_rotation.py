@@ -1,4 +1,7 @@
-"""Every secret replaced while clients write. After this, the secrets of the other tests are not those of the site any more, so it comes last."""
+"""Secrets replaced while clients write: two passwords in `make test`, every secret in `make drills`.
+
+After this, the secrets of the other tests are not those of the site any more, so it comes last.
+"""
 
 import json
 import os
@@ -88,6 +91,43 @@ def writer(site):
     process.kill()
 
 
+# Prints why the database refuses the login, or nothing.
+LOG_IN = """
+import os, sys, psycopg2
+try: psycopg2.connect(host=sys.argv[1], dbname="mlflow", user="mlflow", password=os.environ["PASSWORD"], sslmode="require").close()
+except psycopg2.OperationalError as error: print(error)
+"""
+
+
+def assert_nothing_was_lost(writer):
+    """What the clients were answered, by kind and status."""
+    result = json.loads(writer.communicate(timeout=120)[0])
+    assert [result[kind]["lost"] for kind in ("metrics", "artifacts")] == [0, 0], result
+    assert min(result[kind]["acknowledged"] for kind in ("metrics", "artifacts")) > 20, result
+    return result["answers"]
+
+
+def test_passwords_are_replaced_under_load(site, writer, groups):
+    """And the former ones are refused: each client has gone on with the one of the login until it was."""
+    before = site.secrets()
+    status, output = site.play(["database", "login"])
+    assert status == 0, output[-5000:]
+    after = site.secrets()
+    assert {name for name in before if before[name] != after[name]} == {"vault_postgres_mlflow_password", "vault_site_login_password"}
+    assert not site.previous.exists()
+    assert not {name for name, value in [*before.items(), *after.items()] if value in output}
+    answers = assert_nothing_was_lost(writer)
+    assert all(answers[kind].get("401") for kind in ("metric", "artifact")), answers
+
+    def log_in(password):
+        argv = ["/opt/mlflow/current/bin/python", "-c", LOG_IN, site.database]
+        return site.execute(groups["mlflow_server"][0], *argv, env={"PASSWORD": password}).stdout
+
+    assert "password authentication failed" in log_in(before["vault_postgres_mlflow_password"])
+    assert log_in(after["vault_postgres_mlflow_password"]) == ""
+
+
+@pytest.mark.drill
 def test_secrets_are_replaced_under_load(site, writer):
     """By a run that is killed when all is encrypted anew and nobody serves, and one that goes on."""
     before, wrapped, certificates = site.secrets(), site.wrapped_keys(), site.public_keys()
@@ -99,9 +139,7 @@ def test_secrets_are_replaced_under_load(site, writer):
     status, second = site.play(["database", "certificates"])
     assert status == 0, second[-5000:]
     assert (site.secrets(), site.previous.exists()) == (between, False)
-    result = json.loads(writer.communicate(timeout=120)[0])
-    assert [result[kind]["lost"] for kind in ("metrics", "artifacts")] == [0, 0], result
-    assert min(result[kind]["acknowledged"] for kind in ("metrics", "artifacts")) > 20, result
+    assert_nothing_was_lost(writer)
     assert not set(certificates) & set(site.public_keys())
     assert not set(wrapped) & set(site.wrapped_keys())
     shown = {name for name, value in [*before.items(), *between.items()] if value in first + second}
