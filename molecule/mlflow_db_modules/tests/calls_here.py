@@ -6,7 +6,6 @@ import io
 import json
 import sys
 
-sys.path.insert(0, sys.argv[1])
 from ansible.module_utils.testing import patch_module_args
 
 PLUGINS = "ansible_collections.mlops.mlflow.plugins"

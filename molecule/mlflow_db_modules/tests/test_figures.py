@@ -30,7 +30,7 @@ def packed(machine):
         machine.host.check_output("rm -rf /root/.ansible/tmp")
         options = {"virtualenv": f"{testbed.ENVIRONMENTS}/{testbed.NEW}", **database.options}
         keep = {"ANSIBLE_KEEP_REMOTE_FILES": "true", "ANSIBLE_PIPELINING": "false"}
-        assert not machine.run(module, options, environment=keep).failed
+        assert not machine.play(module, options, environment=keep).failed
         target = f"/root/{module}.py"
         machine.host.check_output(f"mv /root/.ansible/tmp/*/AnsiballZ_{module}.py {target}")
         return ["python3", target]

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import json
 import os
-import pathlib
 import subprocess
-import tarfile
 
 import pytest
 import testbed
 
 ADMIN = "first-password @:%/?#[]'\"\\ {}$;"
-CODE = "/srv/identity"
+FOLDER = "/srv/identity"
 PORT, PLAIN_PORT = 5411, 5412
 AUTH = f"""\
 [mlflow]
 default_permission = NO_PERMISSIONS
-database_uri = sqlite:///{CODE}/auth.db
+database_uri = sqlite:///{FOLDER}/auth.db
 admin_username = admin
 auth_cache_ttl_seconds = 60
 admin_password = {ADMIN.replace("%", "%%")}
 """
 SETTINGS = {
-    "MLFLOW_AUTH_CONFIG_PATH": f"{CODE}/auth.ini",
+    "MLFLOW_AUTH_CONFIG_PATH": f"{FOLDER}/auth.ini",
     "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the test",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -44,14 +40,9 @@ class Server:
         self.login = {"login_user": "admin", "login_password": ADMIN}
         machine.host.run("systemctl stop %s", self.unit)
         settings = [f"--setenv={name}={value}" for name, value in SETTINGS.items()]
-        argv = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--working-directory={CODE}", *settings, *command]
+        argv = ["systemd-run", "--quiet", "--collect", f"--unit={self.unit}", f"--working-directory={FOLDER}", *settings, *command]
         machine.host.check_output(" ".join(["%s"] * len(argv)), *argv)
-        self.caller = subprocess.Popen(
-            ["docker", "exec", "--interactive", machine.name, "python3", f"{CODE}/calls_here.py", CODE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.caller = subprocess.Popen(machine.caller, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def wait(self):
         testbed.wait_until(lambda: self.ask("GET", "none")["status"], "an answer of MLflow", 120)
@@ -99,24 +90,6 @@ class Server:
         self.machine.host.run("systemctl stop %s", self.unit)
 
 
-def install(machine):
-    """The modules, and what of Ansible they need."""
-    ansible = pathlib.Path(importlib.util.find_spec("ansible").origin).parent
-    plugins = testbed.PROJECT / "plugins"
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name in ("__init__.py", "release.py", "_vendor", "module_utils"):
-            archive.add(ansible / name, f"ansible/{name}")
-        for name in ("modules", "module_utils"):
-            archive.add(plugins / name, f"ansible_collections/mlops/mlflow/plugins/{name}")
-        archive.add(pathlib.Path(__file__).with_name("calls_here.py"), "calls_here.py")
-        file = tarfile.TarInfo("auth.ini")
-        file.size = len(AUTH.encode())
-        archive.addfile(file, io.BytesIO(AUTH.encode()))
-    machine.host.check_output("rm -rf %s && mkdir -p %s", CODE, CODE)
-    subprocess.run(["docker", "exec", "--interactive", machine.name, "tar", "-x", "-C", CODE], input=buffer.getvalue(), check=True)
-
-
 @pytest.fixture(scope="module")
 def servers():
     """Starts the servers of a host when they are first asked for."""
@@ -124,9 +97,9 @@ def servers():
 
     def on(machine, version):
         if machine.name not in running:
-            install(machine)
+            machine.host.check_output("rm -rf %s; mkdir -p %s; printf %%s %s > %s/auth.ini", FOLDER, FOLDER, AUTH, FOLDER)
             python = f"{testbed.ENVIRONMENTS}/{version}/bin/python"
-            store = ["--backend-store-uri", f"sqlite:///{CODE}/mlflow.db", "--artifacts-destination", f"{CODE}/artifacts"]
+            store = ["--backend-store-uri", f"sqlite:///{FOLDER}/mlflow.db", "--artifacts-destination", f"{FOLDER}/artifacts"]
             options = ["--port", str(PORT), "--workers", "1", "--app-name", "basic-auth", "--enable-workspaces", *store]
             running[machine.name] = {"login": Server(machine, PORT, python, "-m", "mlflow", "server", *options)}
             if version == testbed.NEW:

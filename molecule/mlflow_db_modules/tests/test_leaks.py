@@ -92,7 +92,7 @@ def search(machine, output, arguments):
 
 
 def run(machine, options, **more):
-    return machine.run("mlflow_db_upgrade", {"virtualenv": f"{testbed.ENVIRONMENTS}/{testbed.NEW}", **options}, verbosity=4, **more)
+    return machine.play("mlflow_db_upgrade", {"virtualenv": f"{testbed.ENVIRONMENTS}/{testbed.NEW}", **options}, verbosity=4, **more)
 
 
 @pytest.mark.parametrize(("machine", "pipelining"), [("debian12", "true"), ("debian13", "false")], indirect=["machine"])
