@@ -101,7 +101,7 @@ def test_renewal_takes_place_at_half_of_a_short_life_and_drops_no_request(host, 
         while not done.is_set():
             statuses.append(ask(address))
 
-    askers = [threading.Thread(target=ask_on) for _ in range(4)]
+    askers = [threading.Thread(target=ask_on) for _time in range(4)]
     for asker in askers:
         asker.start()
     time.sleep(max(0, began + LIFETIME / 2 + 2 - time.monotonic()))

@@ -119,7 +119,7 @@ def check_no_worker_takes_the_answers_of_another():
     def ask(number):
         user = (ADMIN, "alice", "bob")[number % 3]
         client = Client(user)
-        for _ in range(40):
+        for _time in range(40):
             said = json.loads(expect(200, client.ask("GET", "/api/2.0/mlflow/users/current"), user))["user"]
             assert said["username"] == user, f"{user} is told to be {said['username']}"
             # Passwords are remembered for a while, users are not.
