@@ -80,8 +80,7 @@ def test_of_two_upgraders_one_upgrades(machines, machine, postgresql, threads):
 @on("debian12")
 def test_an_upgrader_that_will_not_wait(machines, machine, postgresql, sessions, threads):
     gate = sessions(postgresql.hold())
-    # For longer than the second takes to begin, also where much else runs.
-    first = threads.submit(machine.upgrade, postgresql, lock_timeout=300)
+    first = threads.submit(machine.upgrade, postgresql)
     wait_until(postgresql.waiting, "the first upgrade")
     second = machines["debian13"].upgrade(postgresql, version=testbed.GUEST, wait_timeout=1)
     assert second.failed
