@@ -189,13 +189,14 @@ class Database:
         rehearsal_database: str | None = None,
         keys: dict[str, str] | None = None,
         former_keys: dict[str, str] | None = None,
+        workspaces: bool = False,
     ) -> dict[str, t.Any]:
         """What is there. With upgrade=True it must also be possible to upgrade it, with a backup into backup_dir and a rehearsal if these are given.
 
-        keys, named as in the environment of a server, are tried on the secrets that are stored, and then former_keys.
+        keys, named as in the environment of a server, are tried on the secrets that are stored, and then former_keys. With workspaces=True these are counted.
         """
         wanted = {"upgrade": upgrade, "backup_dir": backup_dir, "rehearsal": rehearsal, "rehearsal_database": rehearsal_database}
-        found = self._ask("inspect", head=self.migrations.head, keys=keys, former_keys=former_keys or {}, **wanted)
+        found = self._ask("inspect", head=self.migrations.head, keys=keys, former_keys=former_keys or {}, workspaces=workspaces, **wanted)
         state, revision = state_of(found, self.migrations)
         info = {
             "state": state,

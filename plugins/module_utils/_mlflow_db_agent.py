@@ -192,7 +192,8 @@ def inspect(request: dict[str, t.Any]) -> dict[str, t.Any]:
             "secrets": None,
             "workspaces": 0,
         }
-        if found["mlflow"] and "workspaces" in read_tables(connection):
+        # Only on demand: who comes to upgrade waits for no table, which another upgrade may hold.
+        if request["workspaces"] and found["mlflow"] and "workspaces" in read_tables(connection):
             found["workspaces"] = int(connection.value("SELECT count(*) FROM workspaces WHERE name <> 'default'"))
         if request["keys"] is not None and found["mlflow"]:
             found["secrets"] = stored_secrets(connection, read_tables(connection), request["keys"], request["former_keys"])

@@ -152,7 +152,7 @@ def main() -> t.NoReturn:
     )
     try:
         keys = {"keys": server_keys(module.params), "former_keys": former_keys(module.params)}
-        info = Database.from_options(module.run_command, module.params).info(**keys)
+        info = Database.from_options(module.run_command, module.params).info(workspaces=True, **keys)
     except MlflowDbError as exc:
         module.fail_json(msg=str(exc))
     former_secrets = sum(kind["former"] for kind in (info["secrets"] or {}).values())
