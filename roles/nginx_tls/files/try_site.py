@@ -1,7 +1,7 @@
 """Tests nginx's whole configuration with a new site file, in the confinement that its service will have. Nothing live is touched.
 
-Arguments: a JSON object with `conf_dir`, `conf_name`, `site` (path of the site file), `left_out` (paths that will be gone), `cache_dir`, `binary`,
-`service`, `drop_in` (path) and `drop_in_content` (empty: it will be gone); and the file with the new site.
+Arguments: a JSON object with `conf_dir`, `conf_name`, `site` (path of the site file), `left_out` (paths that will be gone), `cache_dir`,
+`access_log`, `binary`, `service`, `drop_in` (path) and `drop_in_content` (empty: it will be gone); and the file with the new site.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ def stage(wanted: dict, candidate: Path, folder: Path) -> None:
     text = (live / wanted["conf_name"]).read_text().replace(f"{live}/", f"{folder}/")
     # A test opens the pid file, too, which only the start gives to the user of the service.
     main.write_text(f"pid {folder}/nginx.pid;\n" + PID.sub("", text))
-    # nginx makes the folders of caches even for a test.
-    site.write_text(candidate.read_text().replace(f"proxy_cache_path {wanted['cache_dir']} ", f"proxy_cache_path {folder}/cache "))
+    # nginx makes the folders of caches and the logs even for a test.
+    text = candidate.read_text().replace(f"proxy_cache_path {wanted['cache_dir']} ", f"proxy_cache_path {folder}/cache ")
+    site.write_text(text.replace(f"access_log {wanted['access_log']} ", f"access_log {folder}/access.log "))
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
