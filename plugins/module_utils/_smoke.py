@@ -44,21 +44,32 @@ def _time_limit(seconds: int) -> t.Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def configure_client(uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int) -> None:
+def configure_client(uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int, client_cert_file: str | None = None) -> None:
     """Set up MLflow's client by its environment. To be called before MLflow is imported."""
     os.environ.update(MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_TIMEOUT=str(timeout), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_DISABLE_TELEMETRY="true")
     if username is not None and password is not None:
         os.environ.update(MLFLOW_TRACKING_USERNAME=username, MLFLOW_TRACKING_PASSWORD=password)
     if ca_file:
         os.environ.update(MLFLOW_TRACKING_SERVER_CERT_PATH=ca_file, REQUESTS_CA_BUNDLE=ca_file)
-    for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_INSECURE_TLS"):
+    for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_CLIENT_CERT_PATH"):
         os.environ.pop(name, None)
+    if client_cert_file:
+        os.environ["MLFLOW_TRACKING_CLIENT_CERT_PATH"] = client_cert_file
 
 
 class SmokeTest:
     """Runs the steps, each within a time limit in seconds, and removes what they made."""
 
-    def __init__(self, uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int, artifact_bytes: int) -> None:
+    def __init__(
+        self,
+        uri: str,
+        username: str | None,
+        password: str | None,
+        ca_file: str | None,
+        timeout: int,
+        artifact_bytes: int,
+        client_cert_file: str | None = None,
+    ) -> None:
         import requests
 
         self.uri = uri
@@ -66,13 +77,20 @@ class SmokeTest:
         self.auth = (username.encode(), password.encode()) if username is not None and password is not None else None
         self.timeout = timeout
         self.artifact_bytes = artifact_bytes
-        self.http = requests.Session()
-        self.http.trust_env = False
-        self.http.verify = ca_file or True
+        self.http, stranger = requests.Session(), requests.Session()
+        self.http.cert = client_cert_file
+        for session in (self.http, stranger):
+            session.trust_env = False
+            session.verify = ca_file or True
         # Whoever refuses logins takes its time. Meanwhile MLflow is imported.
-        wrong = {"without a": None, "with a wrong": (self.auth[0], self.auth[1] + b"-wrong")} if self.auth else {}
+        wrong: dict[str, tuple[bytes, bytes] | None] = {}
+        if self.auth:
+            wrong = {"without a password": None, "with a wrong password": (self.auth[0], self.auth[1] + b"-wrong")}
+        elif client_cert_file:
+            wrong = {"without a certificate": None}
+        self.refusal = 401 if self.auth else 403
         pool = concurrent.futures.ThreadPoolExecutor(2)
-        self.refusals = {words: pool.submit(self._request, "GET", LOGIN_PATH, auth) for words, auth in wrong.items()}
+        self.refusals = {words: pool.submit(self._request, "GET", LOGIN_PATH, auth, stranger) for words, auth in wrong.items()}
         pool.shutdown(wait=False)
         import mlflow
 
@@ -116,9 +134,9 @@ class SmokeTest:
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - start, 3)
 
-    def _request(self, method: str, path: str, auth: tuple[bytes, bytes] | None, **options: t.Any) -> t.Any:
+    def _request(self, method: str, path: str, auth: tuple[bytes, bytes] | None, http: t.Any = None, **options: t.Any) -> t.Any:
         # Bytes, or requests would send what is not ASCII as Latin-1.
-        return self.http.request(method, f"{self.uri}{path}", auth=t.cast("tuple[str, str] | None", auth), timeout=self.timeout, **options)
+        return (http or self.http).request(method, f"{self.uri}{path}", auth=t.cast("tuple[str, str] | None", auth), timeout=self.timeout, **options)
 
     def check_login(self) -> None:
         """The API answers over verified TLS with the login, and refuses without it."""
@@ -126,8 +144,8 @@ class SmokeTest:
         if answer.status_code != 200:
             raise SmokeError(f"HTTP {answer.status_code} instead of 200: {answer.text[:200]}")
         for words, refusal in self.refusals.items():
-            if refusal.result().status_code != 401:
-                raise SmokeError(f"HTTP {refusal.result().status_code} instead of 401 {words} password")
+            if refusal.result().status_code != self.refusal:
+                raise SmokeError(f"HTTP {refusal.result().status_code} instead of {self.refusal} {words}")
 
     def check_origin(self) -> None:
         """The browser's own requests pass the cross-origin check."""

@@ -34,6 +34,9 @@ options:
   password:
     description: Password of O(username).
     type: str
+  client_cert_content:
+    description: The client's certificate with its key (PEM), for a server that lets in who shows one. Without it no certificate is shown.
+    type: str
   ca_content:
     description: Certificates (PEM) that the server's certificate is checked with. Without it, the trust of the C(certifi) package counts.
     type: str
@@ -84,6 +87,7 @@ def main() -> t.NoReturn:
             "tracking_uri": {"type": "str", "required": True},
             "username": {"type": "str"},
             "password": {"type": "str", "no_log": True},
+            "client_cert_content": {"type": "str", "no_log": True},
             "ca_content": {"type": "str"},
             "timeout": {"type": "int", "default": 60},
             "artifact_bytes": {"type": "int", "default": 1048576},
@@ -91,20 +95,21 @@ def main() -> t.NoReturn:
         required_together=[("username", "password")],
     )
     options = dict(module.params)
-    ca_content = options.pop("ca_content")
+    contents = {"ca_file": options.pop("ca_content"), "client_cert_file": options.pop("client_cert_content")}
     artifact_bytes = options.pop("artifact_bytes")
     options["uri"] = options.pop("tracking_uri").rstrip("/")
     with tempfile.TemporaryDirectory(dir=module.tmpdir) as work:
-        ca_file = None
-        if ca_content:
-            ca_file = os.path.join(work, "ca.crt")
-            with open(ca_file, "w", encoding="utf-8") as file:
-                file.write(ca_content)
-        configure_client(ca_file=ca_file, **options)
+        # In a folder that is open to this user alone.
+        for name, content in contents.items():
+            options[name] = os.path.join(work, f"{name}.pem") if content else None
+            if content:
+                with open(options[name], "w", encoding="utf-8") as file:
+                    file.write(content)
+        configure_client(**options)
         try:
             # The client prints; standard output is for the result alone.
             with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-                seconds = SmokeTest(ca_file=ca_file, artifact_bytes=artifact_bytes, **options).run()
+                seconds = SmokeTest(artifact_bytes=artifact_bytes, **options).run()
         except ImportError:
             module.fail_json(msg=missing_required_lib("mlflow"), exception=traceback.format_exc())
         except SmokeError as exc:
