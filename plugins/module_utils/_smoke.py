@@ -16,6 +16,7 @@ import signal
 import tempfile
 import time
 import typing as t
+import urllib.parse
 import uuid
 
 # What every database can answer: an experiment that is always there does not exist, `mlflow gc` may remove any.
@@ -73,6 +74,7 @@ class SmokeTest:
         import requests
 
         self.uri = uri
+        self.origin = "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(uri))
         # As bytes, for `requests` knows only Latin-1.
         self.auth = (username.encode(), password.encode()) if username is not None and password is not None else None
         self.timeout = timeout
@@ -149,9 +151,9 @@ class SmokeTest:
 
     def check_origin(self) -> None:
         """The browser's own requests pass the cross-origin check."""
-        answer = self._request("POST", "/ajax-api/2.0/mlflow/experiments/search", self.auth, json={"max_results": 1}, headers={"Origin": self.uri})
+        answer = self._request("POST", "/ajax-api/2.0/mlflow/experiments/search", self.auth, json={"max_results": 1}, headers={"Origin": self.origin})
         if answer.status_code != 200:
-            raise SmokeError(f"HTTP {answer.status_code} for a POST with Origin {self.uri}: {answer.text[:200]}")
+            raise SmokeError(f"HTTP {answer.status_code} for a POST with Origin {self.origin}: {answer.text[:200]}")
 
     def log_run(self) -> None:
         """An experiment with a run, a parameter and a metric, read back."""

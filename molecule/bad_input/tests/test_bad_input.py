@@ -62,6 +62,17 @@ def acme(**others):
     }
 
 
+LOGIN = [{"name": "alice", "password": "right-password"}]
+
+
+def clients(*names):
+    return {
+        "nginx_tls_client_certificates_enabled": True,
+        "nginx_tls_client_certificates": list(names),
+        "nginx_tls_client_certificate_fetch_dir": str(WORK / "clients"),
+    }
+
+
 def routes(*others):
     return {"nginx_tls_routes": [{"name": "mine", "paths": ["^/mine/"], "upstreams": ["127.0.0.1:5001"], **other} for other in others]}
 
@@ -381,6 +392,11 @@ CASES = [
     ("nginx_tls", "login with a colon", {"nginx_tls_users": [{"name": "al:ice", "password": "right-password"}]}, r"as 'al:ice' does"),
     ("nginx_tls", "login twice", {"nginx_tls_users": [{"name": "alice", "password": "right-password"}] * 2}, r"alice, alice\. Each name"),
     ("nginx_tls", "password with a line end", {"nginx_tls_users": [{"name": "alice", "password": "right-password\n"}]}, r"No usable password for alice"),
+    ("nginx_tls", "passwords beside certificates", {**clients("ci"), "nginx_tls_users": LOGIN}, r"two ways in\. Set one of them.*site_login"),
+    ("nginx_tls", "client with a slash", clients("../ci"), r"letter or digit, as \.\./ci does not"),
+    ("nginx_tls", "client twice", clients("ci", "laptop", "ci"), r"names ci twice"),
+    ("nginx_tls", "clients without a folder", {**clients("ci"), "nginx_tls_client_certificate_fetch_dir": ""}, r"fetch_dir is empty.*version control"),
+    ("nginx_tls", "clients for ten years", {**clients("ci"), "nginx_tls_client_certificate_days": 3650}, r"days is 3650\. Set 1 to 1825"),
     ("nginx_tls", "few rounds", {"nginx_tls_password_rounds": 999}, r"nginx_tls_password_rounds is 999"),
     ("nginx_tls", "quote in the realm", {"nginx_tls_auth_realm": 'my "realm"'}, r"nginx_tls_auth_realm must hold no double quote"),
     ("nginx_tls", "header with a blank", {"nginx_tls_response_headers": {"My Header": "x"}}, r"not My Header"),

@@ -10,6 +10,7 @@ import secrets
 import socket
 import ssl
 import stat
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,16 @@ FIRST = "mlflow.example.com"
 PORT = 8443
 WORK = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "team")
 KEYS = WORK / "clients"
-PATHS = ["/", "/health", "/api/2.0/mlflow-artifacts/artifacts/x", "/api/3.0/mlflow/server-info", "/v1/traces", "/gateway/x", "/static-files/main.c2f5f8d4.js"]
+PATHS = [
+    "/team/",
+    "/health",
+    "/team/health",
+    "/api/2.0/mlflow-artifacts/artifacts/x",
+    "/api/3.0/mlflow/server-info",
+    "/v1/traces",
+    "/gateway/x",
+    "/static-files/main.c2f5f8d4.js",
+]
 
 
 class Team:
@@ -43,7 +53,7 @@ class Team:
             context.load_cert_chain(pem)
         return context
 
-    def ask(self, pem=None, path="/", server_name=NAME, name=NAME, headers=None, context=None, session=None):
+    def ask(self, pem=None, path="/team/", server_name=NAME, name=NAME, headers=None, context=None, session=None):
         """The answer, on a connection of its own."""
         context = context or self.context(pem)
         with context.wrap_socket(socket.create_connection((self.address, PORT), 10), server_hostname=server_name, session=session) as connection:
@@ -183,6 +193,33 @@ def test_the_name_in_the_certificate_is_the_user(team):
     log = team.host.check_output(f"sleep 0.5; grep {agent} /var/log/nginx/team.access.log").splitlines()
     said = [(line["user"], line["claimed_user"], line["status"]) for line in map(json.loads, log)]
     assert said == [("ci", "", 200), ("", "root", 403), ("", "root", 403)]
+
+
+@pytest.mark.parametrize("name", ["model.bin", "a%20b%25c%3Fd%23e+f%C3%A9", "team/x", "%22;"])
+def test_the_prefix_is_taken_off_and_the_rest_stays(team, name):
+    pem, path = KEYS / "ci.pem", f"/api/2.0/mlflow-artifacts/artifacts/{name}?x=1%2F2%26&echo"
+    for prefix in ("/team", ""):
+        seen = json.loads(team.ask(pem, f"{prefix}{path}?echo").content)["path"]
+        assert urllib.parse.unquote(seen) == urllib.parse.unquote(f"{path}?echo")
+    assert "#" not in seen
+
+
+def test_a_path_without_the_prefix_leads_to_the_pages(team):
+    for path, place in (("/", "/team/"), ("/team", "/team/"), ("/team?x=1", "/team/?x=1"), ("/?x=1", "/team/?x=1")):
+        answer = team.ask(KEYS / "ci.pem", path)
+        assert (answer.status, answer.getheader("Location")) == (308, f"https://{NAME}:{PORT}{place}")
+
+
+def test_what_is_refused_by_its_path_is_so_below_the_prefix(team):
+    for path in ("/team", "//team", "/x/../team", "/%74eam", ""):
+        answer = team.ask(KEYS / "ci.pem", f"{path}/ajax-api/3.0/mlflow/assistant/config")
+        assert answer.status == 403
+        assert b"nginx_tls_assistant_enabled" in answer.content
+
+
+def test_files_of_the_ui_are_kept_below_the_prefix(team):
+    path = f"/team/static-files/static/js/main.{secrets.token_hex(4)}.chunk.js"
+    assert [team.ask(KEYS / "ci.pem", path).content.split()[0] for _times in range(2)] == [b"1", b"1"]
 
 
 def test_keys_are_on_the_controller_alone(team):

@@ -220,6 +220,49 @@ def test_fail2ban_as_documented_bans_guessers_alone(site):
     site.host.check_output("systemctl stop fail2ban")
 
 
+GUESSES = """
+import base64, http.client, ssl, sys
+from concurrent.futures import ThreadPoolExecutor
+address, port, name = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+def guess(lane):
+    connection = http.client.HTTPSConnection(address, port, context=ssl._create_unverified_context(), timeout=60)
+    said = []
+    for number in range(10):
+        login = base64.b64encode(f"alice:guess-{lane}-{number}".encode()).decode()
+        connection.request("GET", "/health", headers={"Host": name, "Authorization": "Basic " + login})
+        answer = connection.getresponse()
+        answer.read()
+        said.append(answer.status)
+    return said
+with ThreadPoolExecutor(100) as lanes:
+    print(*(status for said in lanes.map(guess, range(100)) for status in said))
+"""
+
+
+@pytest.mark.one_machine("debian13")
+def test_guessers_do_not_slow_down_who_is_logged_in(site):
+    """A thousand wrong passwords in parallel, from the address of one who works."""
+
+    def answers(until):
+        taken = []
+        while not until(taken):
+            start = time.monotonic()
+            assert site.request("GET", "/api/2.0/mlflow/experiments/search", ALICE).status == 200
+            taken.append(time.monotonic() - start)
+        return sorted(taken)
+
+    before = answers(lambda taken: len(taken) >= 30)
+    guessing = subprocess.Popen([sys.executable, "-c", GUESSES, site.address, str(site.port), f"{NAME}:{site.port}"], stdout=subprocess.PIPE, text=True)
+    during = answers(lambda _taken: guessing.poll() is not None)
+    statuses = guessing.communicate()[0].split()
+    assert statuses == ["401"] * 1000
+    # Each of the guessers waits for a second, ten times.
+    assert len(during) > 100
+    # A tenth of them may meet the handshakes of a hundred guessers, which take the processor of a small machine.
+    assert during[len(during) // 2] < 3 * before[len(before) // 2] + 0.02
+    assert during[len(during) * 9 // 10] < 0.5
+
+
 def test_servers_behind_see_the_public_name_and_no_login(site):
     seen = site.json("/api/2.0/mlflow/experiments/search")
     headers = {name.lower(): value for name, value in seen["headers"].items()}
