@@ -79,10 +79,41 @@ def test_one_of_the_two_asks_for_the_login(inventory, wire, way, nginx, mlflow):
     assert found["postgres_max_connections"] == (3 if mlflow else 2) * (2 * 20 + 45) + 20
 
 
-def test_a_way_in_that_is_none_is_refused(inventory):
-    done = play(inventory(on(*GROUPS), {"site_login": "Open"}), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
+def test_clients_come_in_by_certificate(inventory, wire):
+    (found,) = wire(inventory(on(*GROUPS), {"site_login": "mtls", "site_client_certificates": ["ci", "laptop"]})).values()
+    assert found["nginx_tls_client_certificates_enabled"] is True
+    assert found["nginx_tls_client_certificates"] == ["ci", "laptop"]
+    assert found["nginx_tls_client_certificate_fetch_dir"].endswith("/.ca/clients")
+    assert found["site_client_certificate"].endswith("/.ca/clients/ci.pem")
+    assert (found["nginx_tls_users"], found["mlflow_server_login"]) == ([], "")
+
+
+def test_clients_have_no_certificate_where_they_do_not_come_in_by_one(inventory, wire):
+    (found,) = wire(inventory(on(*GROUPS), {"site_client_certificates": ["ci"]})).values()
+    assert (found["nginx_tls_client_certificates_enabled"], found["nginx_tls_client_certificates"]) == (False, [])
+
+
+@pytest.mark.parametrize("prefix", ["", "/mlflow"])
+def test_a_path_prefix_is_of_the_public_url_alone(inventory, wire, prefix):
+    """A browser's origin has none, and MLflow hears nothing of it."""
+    (found,) = wire(inventory(on(*GROUPS), {"site_path_prefix": prefix})).values()
+    assert found["site_public_url"] == f"https://mlflow.example.com{prefix}"
+    assert found["mlflow_server_cors_allowed_origins"] == ["https://mlflow.example.com"]
+    assert (found["nginx_tls_path_prefix"], found["nginx_tls_path_prefix_stripped"]) == (prefix, True)
+
+
+@pytest.mark.parametrize(
+    ("groups", "variables", "message"),
+    [
+        (on(*GROUPS), {"site_login": "Open"}, r"site_login is Open, and must be nginx, mlflow, mtls or open\."),
+        (on(*GROUPS, nginx_tls=["one", "two"]), {"site_login": "mtls"}, r"group nginx_tls has one host, and not 2"),
+        (on(*GROUPS), {"site_login": "mtls", "site_client_certificates": []}, r"site_client_certificates must name at least one"),
+    ],
+)
+def test_a_way_in_that_is_none_is_refused(inventory, groups, variables, message):
+    done = play(inventory(groups, variables), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
     assert done.returncode != 0
-    assert "site_login is Open, and must be nginx, mlflow or open." in done.stdout
+    assert re.search(message, " ".join(done.stdout.split()))
 
 
 @pytest.mark.parametrize("enabled", [True, "yes", False, "false"])
