@@ -224,6 +224,7 @@ def test_files_of_the_ui_are_kept_below_the_prefix(team):
 
 def test_keys_are_on_the_controller_alone(team):
     assert stat.S_IMODE(KEYS.stat().st_mode) == 0o700
+    assert (KEYS / ".gitignore").read_text() == "*\n"
     for name in ("ci", "laptop"):
         assert stat.S_IMODE((KEYS / f"{name}.pem").stat().st_mode) == 0o600
         key = (KEYS / f"{name}.pem").read_text().split("\n")[1]
