@@ -16,6 +16,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
+import mlops_mlflow_handover
+
 # S3 takes 10,000 parts, so that a file may have 80 GB. Of one upload three parts are in memory at most: two on their way, and one that comes in.
 PART_SIZE = 8 * 1024 * 1024
 # A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
@@ -216,6 +218,24 @@ def repository():
             """A server asks this before each download. It has no use for the answer, and the store one call less."""
             return not IS_SERVER and super()._is_directory(artifact_path)
 
+        def download_artifacts(self, artifact_path, dst_path=None):
+            order = mlops_mlflow_handover.ORDER.get()
+            if order is None:
+                return super().download_artifacts(artifact_path, dst_path)
+            bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
+            order.client = self._get_s3_client()
+            order.download_file(bucket, posixpath.join(root, artifact_path))
+            # MLflow tells the type of the file by its name.
+            path = os.path.join(dst_path, posixpath.basename(artifact_path))
+            open(path, "wb").close()
+            return path
+
+        def _upload_file(self, s3_client, local_file, bucket, key):
+            order = mlops_mlflow_handover.ORDER.get()
+            if order is not None:
+                order.client = self._get_s3_client()
+            super()._upload_file(order or s3_client, local_file, bucket, key)
+
         def _download_file(self, remote_file_path, local_path):
             try:
                 super()._download_file(remote_file_path, local_path)
@@ -228,6 +248,9 @@ def repository():
             Upload(self, artifact_file_name, artifact_path).send(stream)
 
         async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
+            if mlops_mlflow_handover.ORDER.get() is not None:
+                self.log_artifact_from_stream(None, artifact_file_name, artifact_path)
+                return
             await Upload(self, artifact_file_name, artifact_path).pass_on(chunks)
 
     return StreamingS3ArtifactRepository
