@@ -368,7 +368,9 @@ def check_handover():
         if matched("streamed", fastapi_routes()) & {"/api/2.0/mlflow-artifacts/artifacts/x"}:
             app = bounds.app
             for method in ("get", "post"):
-                status, headers, body = ask(app, "/api/2.0/mlflow-artifacts/artifacts/1/a b.json.gz", method.upper(), [(name.lower().encode(), value.encode()) for name, value in asked])
+                status, headers, body = ask(
+                    app, "/api/2.0/mlflow-artifacts/artifacts/1/a b.json.gz", method.upper(), [(name.lower().encode(), value.encode()) for name, value in asked]
+                )
                 assert body in (b"", b"{}"), body
                 answers[method, "fastapi"] = status, {name.decode(): value.decode() for name, value in headers.items()}
         answer = client.post("/api/2.0/mlflow-artifacts/artifacts/a/..%2f..%2fx", headers=asked)
@@ -411,7 +413,13 @@ def ask(app, path, method="GET", added=()):
         sent.append(message)
 
     scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": path, "raw_path": path.encode()}
-    scope |= {"query_string": b"", "root_path": "", "headers": [(b"host", b"localhost:5000"), *added], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 5000)}
+    scope |= {
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost:5000"), *added],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 5000),
+    }
     asyncio.run(app({**scope, "state": {}}, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent[1:])
 
@@ -454,7 +462,9 @@ def check_gunicorn():
     import gunicorn.http.message
     from gunicorn.config import Config, LimitRequestLine
 
-    text = rendered(INSIDE / "server/gunicorn.conf.py.j2", mlflow_server_host="::1", mlflow_server_port=5000, mlflow_server_threads=8, mlflow_server_worker_timeout=300)
+    text = rendered(
+        INSIDE / "server/gunicorn.conf.py.j2", mlflow_server_host="::1", mlflow_server_port=5000, mlflow_server_threads=8, mlflow_server_worker_timeout=300
+    )
     lowest = gunicorn.http.message.MAX_REQUEST_LINE
     found = {}
     with put(importlib.util, "find_spec", lambda _name: None), put(sys, "modules", dict(sys.modules)):

@@ -102,7 +102,12 @@ def test_an_upload_is_asked_for_without_its_body(handover, call):
     mlflow = MLflow(handover)
     status, headers = call(mlflow, "POST")
     assert mlflow.seen == [("PUT", b"")]
-    assert (status, headers["x-mlops-address"], headers["x-mlops-content-type"], headers["x-mlops-content-encoding"]) == (200, "/b/k?put_object&300", "text/plain", "")
+    assert (status, headers["x-mlops-address"], headers["x-mlops-content-type"], headers["x-mlops-content-encoding"]) == (
+        200,
+        "/b/k?put_object&300",
+        "text/plain",
+        "",
+    )
     assert "x-accel-redirect" not in headers
 
 
