@@ -21,12 +21,13 @@ options:
     required: true
   kind:
     description:
+      - V(artifacts) is the single files of the artifact store, up and down; V(downloads) is all paths that send such a file as it is.
       - V(fastapi) is what MLflow's FastAPI application has and its Flask application lacks or does worse.
       - V(streamed) is what may be of any size and is passed on as it comes.
       - V(buffered) is the files that pass through the Flask application.
       - V(small) is what stores nothing, so that its body is small.
     type: str
-    choices: [fastapi, streamed, buffered, small]
+    choices: [artifacts, downloads, fastapi, streamed, buffered, small]
     required: true
 """
 

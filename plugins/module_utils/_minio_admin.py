@@ -366,7 +366,14 @@ def _check_policies_exist(admin: Admin, holder: str, names: t.Iterable[str]) -> 
 
 
 def ensure_policy(
-    admin: Admin, name: str, policy: t.Any = None, bucket: str | None = None, access: str = "write", state: str = "present", check_mode: bool = False
+    admin: Admin,
+    name: str,
+    policy: t.Any = None,
+    bucket: str | None = None,
+    access: str = "write",
+    prefix: str | None = None,
+    state: str = "present",
+    check_mode: bool = False,
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Bring one policy to what is wanted, or to one for access to a bucket; returns it as it was and as it is."""
     check_name("policy", name)
@@ -382,7 +389,7 @@ def ensure_policy(
             if not check_mode:
                 admin.remove_policy(name)
         return before, {}
-    after = _policy.canonical(policy if bucket is None else _policy.for_bucket(bucket, access))
+    after = _policy.canonical(policy if bucket is None else _policy.for_bucket(bucket, access, prefix))
     if not after:
         raise MinioError(f"The policy {name} is empty: use state=absent to remove it")
     _check_policy(name, after)

@@ -121,10 +121,10 @@ def canonical(policy: t.Any) -> dict[str, t.Any]:
     return result
 
 
-def for_bucket(bucket: str, access: str = "write") -> dict[str, t.Any]:
+def for_bucket(bucket: str, access: str = "write", prefix: str | None = None) -> dict[str, t.Any]:
     """Who has this policy may use the objects of one bucket, and what is deleted can be brought back where the bucket keeps versions.
 
-    With the access "read" the holder may list and read them, and change nothing.
+    With the access "read" the holder may list and read them, and change nothing. With a prefix, only those below that folder.
 
     MinIO takes the right to delete for a right to delete versions. It also lets each user make further keys of its own, which outlive a new
     secret, and change its own secret. All of that ends only when it is denied in so many words.
@@ -132,7 +132,11 @@ def for_bucket(bucket: str, access: str = "write") -> dict[str, t.Any]:
     problem = _bucket_name.forbidden(bucket)
     if problem:
         raise PolicyError(problem)
-    objects = f"arn:aws:s3:::{bucket}/*"
+    # In a resource and in a condition, these would stand for other names.
+    if prefix is not None and not re.fullmatch(r"[^/*?$\\][^*?$\\]*(?<!/)", prefix):
+        raise PolicyError(f"the prefix {prefix!r} must be the name of a folder, without a slash at its ends and without * ? $ or a backslash")
+    folder = f"{prefix}/" if prefix else ""
+    objects = f"arn:aws:s3:::{bucket}/{folder}*"
     bucket_actions = ["s3:GetBucketLocation", "s3:ListBucket"]
     # Attributes and tags: what tools that copy buckets ask for.
     object_actions = ["s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectTagging"]
@@ -140,10 +144,19 @@ def for_bucket(bucket: str, access: str = "write") -> dict[str, t.Any]:
         bucket_actions += ["s3:ListBucketMultipartUploads"]
         object_actions += ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
         object_actions += ["s3:PutObjectTagging", "s3:DeleteObjectTagging"]
+    bucket_arn = [f"arn:aws:s3:::{bucket}"]
+    statements: list[dict[str, t.Any]] = [{"Effect": "Allow", "Action": bucket_actions, "Resource": bucket_arn}]
+    if folder:
+        # MinIO knows no such condition for a list of uploads, which would name those of others.
+        below = {"StringLike": {"s3:prefix": [f"{folder}*"]}}
+        statements = [
+            {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": bucket_arn},
+            {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": bucket_arn, "Condition": below},
+        ]
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": "Allow", "Action": bucket_actions, "Resource": [f"arn:aws:s3:::{bucket}"]},
+            *statements,
             {"Effect": "Allow", "Action": object_actions, "Resource": [objects]},
             {"Effect": "Deny", "Action": ["s3:DeleteObjectVersion"], "Resource": [objects]},
             {"Effect": "Deny", "Action": ["admin:*"]},

@@ -45,13 +45,25 @@ def _time_limit(seconds: int) -> t.Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def configure_client(uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int, client_cert_file: str | None = None) -> None:
+def configure_client(
+    uri: str,
+    username: str | None,
+    password: str | None,
+    ca_file: str | None,
+    timeout: int,
+    client_cert_file: str | None = None,
+    s3: dict[str, str] | None = None,
+) -> None:
     """Set up MLflow's client by its environment. To be called before MLflow is imported."""
     os.environ.update(MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_TIMEOUT=str(timeout), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_DISABLE_TELEMETRY="true")
     if username is not None and password is not None:
         os.environ.update(MLFLOW_TRACKING_USERNAME=username, MLFLOW_TRACKING_PASSWORD=password)
     if ca_file:
         os.environ.update(MLFLOW_TRACKING_SERVER_CERT_PATH=ca_file, REQUESTS_CA_BUNDLE=ca_file)
+    if s3:
+        os.environ.update(MLFLOW_S3_ENDPOINT_URL=s3["endpoint_url"], AWS_ACCESS_KEY_ID=s3["access_key_id"], AWS_SECRET_ACCESS_KEY=s3["secret_access_key"])
+        if ca_file:
+            os.environ["AWS_CA_BUNDLE"] = ca_file
     for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_CLIENT_CERT_PATH"):
         os.environ.pop(name, None)
     if client_cert_file:

@@ -42,6 +42,10 @@ options:
     type: str
     choices: [read, write]
     default: write
+  prefix:
+    description: A folder in O(bucket), without a slash at its ends. The holder may list, read and change what is below it alone.
+    type: str
+    version_added: 1.0.0
 seealso:
   - module: mlops.mlflow.minio_group
   - module: mlops.mlflow.minio_policy_info
@@ -122,8 +126,10 @@ def main() -> t.NoReturn:
             "policy": {"type": "json"},
             "bucket": {"type": "str"},
             "access": {"type": "str", "choices": ["read", "write"], "default": "write"},
+            "prefix": {"type": "str"},
         },
         mutually_exclusive=[("policy", "bucket")],
+        required_by={"prefix": "bucket"},
         required_if=[("state", "present", ["policy", "bucket"], True)],
         supports_check_mode=True,
     )

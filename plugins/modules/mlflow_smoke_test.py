@@ -40,6 +40,22 @@ options:
   ca_content:
     description: Certificates (PEM) that the server's certificate is checked with. Without it, the trust of the C(certifi) package counts.
     type: str
+  s3:
+    description: Access to the store, for a server whose clients move artifacts with access keys of their own.
+    type: dict
+    suboptions:
+      endpoint_url:
+        description: Address of the store.
+        type: str
+        required: true
+      access_key_id:
+        description: Access key.
+        type: str
+        required: true
+      secret_access_key:
+        description: Its secret.
+        type: str
+        required: true
   timeout:
     description: Limit for each step, in seconds.
     type: int
@@ -89,6 +105,14 @@ def main() -> t.NoReturn:
             "password": {"type": "str", "no_log": True},
             "client_cert_content": {"type": "str", "no_log": True},
             "ca_content": {"type": "str"},
+            "s3": {
+                "type": "dict",
+                "options": {
+                    "endpoint_url": {"type": "str", "required": True},
+                    "access_key_id": {"type": "str", "required": True, "no_log": False},
+                    "secret_access_key": {"type": "str", "required": True, "no_log": True},
+                },
+            },
             "timeout": {"type": "int", "default": 60},
             "artifact_bytes": {"type": "int", "default": 1048576},
         },
@@ -105,7 +129,7 @@ def main() -> t.NoReturn:
             if content:
                 with open(options[name], "w", encoding="utf-8") as file:
                     file.write(content)
-        configure_client(**options)
+        configure_client(s3=options.pop("s3"), **options)
         try:
             # The client prints; standard output is for the result alone.
             with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):

@@ -6,6 +6,7 @@ Usage: <venv>/bin/python tests/contract/contract.py     Each check uses the real
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import importlib.util
 import inspect
@@ -82,6 +83,7 @@ import mlflow.environment_variables
 import mlflow.server
 import mlflow.server.constants
 import mlops_mlflow_guard
+import mlops_mlflow_handover
 import mlops_mlflow_s3
 import serve
 import sqlalchemy
@@ -336,8 +338,68 @@ def check_bounds():
         assert (status, headers.get(b"content-length"), body) == (200, b"1234", bytes(1234)), (status, headers)
 
 
-def ask(app, path):
-    """What an ASGI application answers to a GET."""
+def handler_source(view):
+    """What a route of Flask does, also where that is one call of a handler."""
+    source = inspect.getsource(view[1])
+    called = re.search(r"return (\w+)\(", source)
+    return source + (inspect.getsource(getattr(handlers, called[1])) if called and hasattr(handlers, called[1]) else "")
+
+
+def check_handover():
+    """What a web server asks for is signed, by either application, without a byte of it going through MLflow."""
+    from werkzeug.test import Client
+
+    os.environ["MLFLOW_S3_ENDPOINT_URL"] = "http://127.0.0.1:1"
+    os.environ["_MLFLOW_SERVER_SERVE_ARTIFACTS"] = "true"
+    os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = "s3://bucket/root"
+    sources = {path: "".join(map(handler_source, views)) for path, views in flask_routes().items() if re.match(routes.pattern("downloads"), path)}
+    other = {path for path, source in sources.items() if not re.search(r"_send_artifact\(|artifact_repo\.download_artifacts\(", source)}
+    assert len(sources) > 4 and not other, f"they do not send a file as it is: {sorted(other)}"
+    path = "/api/2.0/mlflow-artifacts/artifacts/1/a%20b.json.gz"
+    # The login of the check before stays with the application.
+    login = "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+    asked = [(mlops_mlflow_handover.HEADER, "yes"), ("Authorization", login)]
+    with put(handlers, "_get_artifact_repo_mlflow_artifacts", lambda: mlops_mlflow_s3.StreamingS3ArtifactRepository("s3://bucket/root")):
+        client = Client(mlops_mlflow_handover.Wsgi(mlflow.server.app))
+        wanted = {("get", "flask"): client.get(path, headers=asked), ("head", "flask"): client.head(path, headers=asked)}
+        # It has a body that nobody reads.
+        wanted["post", "flask"] = client.post(path, headers=[*asked, ("Content-Length", "99")])
+        answers = {key: (answer.status_code, {name.lower(): value for name, value in answer.headers}) for key, answer in wanted.items()}
+        if matched("streamed", fastapi_routes()) & {"/api/2.0/mlflow-artifacts/artifacts/x"}:
+            app = bounds.app
+            for method in ("get", "post"):
+                status, headers, body = ask(
+                    app, "/api/2.0/mlflow-artifacts/artifacts/1/a b.json.gz", method.upper(), [(name.lower().encode(), value.encode()) for name, value in asked]
+                )
+                assert body in (b"", b"{}"), body
+                answers[method, "fastapi"] = status, {name.decode(): value.decode() for name, value in headers.items()}
+        answer = client.post("/api/2.0/mlflow-artifacts/artifacts/a/..%2f..%2fx", headers=asked)
+        assert answer.status_code == 403, (answer.status, answer.text)
+        assert client.post(path, headers=asked[1:]).status_code == 405
+    for (method, _kind), (status, headers) in answers.items():
+        assert status == 200, (method, status)
+        assert re.match(r"/bucket/root/1/a%20b\.json\.gz\?.*X-Amz-Signature=[0-9a-f]{64}", headers["x-mlops-address"]), headers
+        assert headers.get("x-accel-redirect") == (None if method == "post" else mlops_mlflow_handover.PLACE), (method, headers)
+        if method == "post":
+            assert (headers["x-mlops-content-type"], headers["x-mlops-content-encoding"]) == ("application/json", "gzip"), headers
+        else:
+            assert "a b.json.gz" in headers["content-disposition"], headers
+    assert mlops_mlflow_handover.ORDER.get() is None
+
+
+def check_public_url():
+    """What clients get is signed for their address of the store, and what the server asks itself is not."""
+    repository = mlops_mlflow_s3.StreamingS3ArtifactRepository("s3://bucket/root")
+    with put(mlops_mlflow_s3, "PUBLIC_URL", "https://store.example.org"):
+        client = repository._get_s3_client()
+        assert client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "x"}).startswith("https://store.example.org/bucket/x?")
+        assert client.meta.endpoint_url == "http://127.0.0.1:1"
+        source = inspect.getsource(type(repository).get_download_presigned_url) + inspect.getsource(type(repository).create_multipart_upload)
+        assert source.count("s3_client = self._get_s3_client()") == source.count("s3_client.generate_presigned_url(") == 2
+
+
+def ask(app, path, method="GET", added=()):
+    """What an ASGI application answers to a request without a body."""
     sent = []
 
     messages = [{"type": "http.request", "body": b""}]
@@ -350,8 +412,14 @@ def ask(app, path):
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode()}
-    scope |= {"query_string": b"", "root_path": "", "headers": [(b"host", b"localhost:5000")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 5000)}
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": path, "raw_path": path.encode()}
+    scope |= {
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost:5000"), *added],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 5000),
+    }
     asyncio.run(app({**scope, "state": {}}, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent[1:])
 
@@ -394,7 +462,9 @@ def check_gunicorn():
     import gunicorn.http.message
     from gunicorn.config import Config, LimitRequestLine
 
-    text = rendered(INSIDE / "server/gunicorn.conf.py.j2", mlflow_server_host="::1", mlflow_server_port=5000, mlflow_server_threads=8)
+    text = rendered(
+        INSIDE / "server/gunicorn.conf.py.j2", mlflow_server_host="::1", mlflow_server_port=5000, mlflow_server_threads=8, mlflow_server_worker_timeout=300
+    )
     lowest = gunicorn.http.message.MAX_REQUEST_LINE
     found = {}
     with put(importlib.util, "find_spec", lambda _name: None), put(sys, "modules", dict(sys.modules)):
@@ -406,7 +476,7 @@ def check_gunicorn():
     assert config.bind == ["[::1]:5000"]
     assert (config.limit_request_line, config.limit_request_field_size, config.threads) == (32768, 32768, 8)
     assert gunicorn.http.message.MAX_REQUEST_LINE == 32768 > lowest >= LimitRequestLine.default
-    assert {"control_socket_disable", "preload_app", "when_ready", "post_fork", "keepalive"} <= config.settings.keys()
+    assert {"control_socket_disable", "preload_app", "when_ready", "post_fork", "post_worker_init", "keepalive"} <= config.settings.keys()
     assert "from mlflow.server import auth" in inspect.getsource(handlers)
 
 
@@ -474,6 +544,7 @@ def check_environment():
         "AWS_": inspect.getsource(configprovider) + inspect.getsource(credentials) + inspect.getsource(importlib.import_module("botocore.utils")),
         "FORWARDED_ALLOW_IPS": inspect.getsource(uvicorn.config),
         "SERVE_": inspect.getsource(serve),
+        "MLOPS_": inspect.getsource(mlops_mlflow_s3),
     }
     outside = {"HOME", "MALLOC_ARENA_MAX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED", "TMPDIR"}
     templates = [path for path in ROLE.glob("templates/**/*.j2") if path.name.startswith("mlflow.")]

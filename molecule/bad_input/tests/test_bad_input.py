@@ -114,6 +114,7 @@ OTHER_VERSION = next(
 )
 # No output may show it.
 LOGIN = "mlflow:right-password"
+STORE = {"nginx_tls_store_url": "https://s3:9000", "nginx_tls_store_name": "store.example.com", "nginx_tls_store_bucket": "mlflow"}
 TLS = {"mlflow_server_tls_enabled": True, "mlflow_server_tls_client_ca_files": ["/nonexistent.crt"]}
 
 # (role, what is wrong, variables, what the message says)
@@ -326,6 +327,33 @@ CASES = [
         r"at least one name",
     ),
     ("minio", "policy without content", {"minio_policies": [{"name": "mine"}]}, r"either policy or bucket, and mine has none"),
+    (
+        "minio",
+        "folder of a policy that stands for others",
+        {"minio_policies": [{"name": "mine", "bucket": "mlflow", "prefix": "team*"}]},
+        r"prefix in minio_policies of mine must be the name of a folder",
+    ),
+    (
+        "mlflow_server",
+        "public address of the store with a path",
+        {"mlflow_server_artifacts_destination": "s3://mlflow", "mlflow_server_s3_public_url": "https://store.example.com/mlflow"},
+        r"mlflow_server_s3_public_url must have its scheme and neither",
+    ),
+    (
+        "nginx_tls",
+        "address of the store with a path",
+        {"nginx_tls_store_url": "https://s3.example.com/mlflow"},
+        r"nginx_tls_store_url is 'https.*host and port",
+    ),
+    (
+        "nginx_tls",
+        "store by the name of the site",
+        {**STORE, "nginx_tls_store_name": "mlflow.example.com"},
+        r"nginx_tls_store_name is .*a host name of its own",
+    ),
+    ("nginx_tls", "public store without a bucket", {**STORE, "nginx_tls_store_bucket": ""}, r"nginx_tls_store_name needs nginx_tls_store_url"),
+    ("nginx_tls", "uploads smaller than their parts", {**STORE, "nginx_tls_client_max_body_size": "9m"}, r"max_body_size is 9m.*parts of 10 MiB"),
+    ("nginx_tls", "CA of the store that is not there", {**STORE, "nginx_tls_store_ca_file": "/nowhere/ca.crt"}, r"The controller has no /nowhere/ca.crt"),
     ("minio", "bucket name S3 forbids in a policy", {"minio_policies": [{"name": "mine", "bucket": "My_Bucket"}]}, r"My_Bucket"),
     ("minio", "short access key", {"minio_users": [{"access_key": "me", "secret_key": "long-enough"}]}, r"access_key.*not me"),
     ("minio", "user with the name of root", {"minio_users": [{"access_key": "admin", "secret_key": "long-enough"}]}, r"root user, admin"),

@@ -116,6 +116,54 @@ def test_a_way_in_that_is_none_is_refused(inventory, groups, variables, message)
     assert re.search(message, " ".join(done.stdout.split()))
 
 
+STORE_NAME = {"site_store_public_name": "store.org", "site_https_port": 8443}
+
+
+@pytest.mark.parametrize(
+    ("variables", "front", "name", "signs_for", "root"),
+    [
+        ({}, "", "", "", ""),
+        ({"site_artifact_mode": "accelerated", **STORE_NAME}, "https://s3:9000", "", "", ""),
+        ({"site_artifact_mode": "presigned", **STORE_NAME}, "https://s3:9000", "store.org", "https://store.org:8443", ""),
+        ({"site_artifact_mode": "direct", **STORE_NAME}, "https://s3:9000", "store.org", "https://store.org:8443", "s3://mlflow"),
+    ],
+)
+def test_one_word_says_who_moves_artifacts(inventory, wire, variables, front, name, signs_for, root):
+    found = wire(inventory({"postgres": ["db"], "minio": ["s3"], "mlflow_server": ["app"], "nginx_tls": ["web"]}, {"site_firewall_enabled": True, **variables}))
+    assert (found["web"]["nginx_tls_store_url"], found["web"]["nginx_tls_store_name"]) == (front, name)
+    assert found["web"]["nginx_tls_mask_multipart"] == (not name)
+    assert found["web"]["nginx_tls_store_keys_enabled"] == bool(root)
+    assert found["app"]["mlflow_server_s3_endpoint_url"] == "https://s3:9000"
+    assert (found["app"]["mlflow_server_s3_public_url"], found["app"]["mlflow_server_default_artifact_root"]) == (signs_for, root)
+    assert found["app"]["mlflow_server_worker_timeout"] == found["web"]["nginx_tls_artifact_timeout_seconds"] == 600
+    (rule,) = found["s3"]["firewall_rules"]
+    # MLflow and the store itself, and nginx where it moves artifacts.
+    assert len(rule["sources"]) == (3 if front else 2)
+
+
+def test_a_store_that_clients_reach_needs_no_name(inventory, wire):
+    """The front has no part in it, and lets clients know that they may go there."""
+    found = wire(inventory(on("postgres", "mlflow_server", "nginx_tls"), {**OWN_STORE, "site_artifact_mode": "presigned"}))["one"]
+    assert (found["nginx_tls_store_url"], found["nginx_tls_store_name"], found["mlflow_server_s3_public_url"]) == ("", "", "")
+    assert not found["nginx_tls_mask_multipart"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "variables", "says"),
+    [
+        (GROUPS, {"site_artifact_mode": "fast"}, "site_artifact_mode is fast, and must be proxied, accelerated, presigned or direct"),
+        (GROUPS, {"site_artifact_mode": "presigned"}, "presigned, which needs in site_store_public_name a name of the store"),
+        (GROUPS, {"site_artifact_mode": "direct"}, "direct, which needs in site_store_public_name a name of the store"),
+        (("postgres", "minio", "mlflow_server"), {"site_artifact_mode": "accelerated"}, "accelerated, which needs a host in the group nginx_tls"),
+        (("postgres", "mlflow_server", "nginx_tls"), {"site_artifact_mode": "accelerated", "site_s3_endpoint_url": ""}, "a store with an address of its own"),
+    ],
+)
+def test_a_way_of_artifacts_without_what_it_needs_is_refused(inventory, groups, variables, says):
+    done = play(inventory(on(*groups), variables), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
+    assert done.returncode != 0
+    assert says in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize("enabled", [True, "yes", False, "false"])
 def test_the_packet_filter_guards_what_runs_on_a_host(inventory, wire, enabled):
     variables = {"site_firewall_enabled": enabled, "site_firewall_s3_clients": ["198.51.100.0/24"]}

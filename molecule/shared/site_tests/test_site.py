@@ -64,7 +64,9 @@ time.sleep(10)
 """
 
     def parts():
-        return execute(store, "find", "/var/lib/minio/data/.minio.sys/multipart", "-name", "part.*").stdout.split()
+        # In one request, or in several.
+        found = execute(store, "find", "/var/lib/minio/data/.minio.sys/multipart", "/var/lib/minio/data/.minio.sys/tmp", "-name", "part.*").stdout
+        return [path for path in found.split() if "/.trash/" not in path]
 
     def wait_for(condition):
         end = time.monotonic() + 20

@@ -47,6 +47,7 @@ FROM_S3_VARIABLES = {
     "AWS_SECRET_ACCESS_KEY": "mlflow_server_s3_secret_access_key",
     "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "mlflow_server_s3_addressing_style",
     "MLFLOW_S3_ENDPOINT_URL": "mlflow_server_s3_endpoint_url",
+    "MLOPS_S3_PUBLIC_URL": "mlflow_server_s3_public_url",
 }
 # The machine asks itself by these. What has a star is a pattern of Python's fnmatch, in which a bracket begins a set of characters.
 LOCAL = ("localhost", "localhost:*", "127.0.0.1:*", "[[]::1]:*")

@@ -38,9 +38,16 @@ SMALL = (
     "/(?:ajax-)?api/[23]\\.0/mlflow/traces/(?:metrics|calculate-filter-correlation)$",
     "/graphql$",
 )
-PATHS = {"fastapi": FASTAPI, "streamed": STREAMED, "buffered": BUFFERED, "small": SMALL}
+# Single files of the store, up and down, and those that are sent to clients just as they are there.
+ARTIFACTS = ("/(?:ajax-)?api/[23]\\.0/mlflow-artifacts/artifacts/.",)
+DOWNLOADS = (
+    *ARTIFACTS,
+    "/(?:model-versions/)?get-artifact$",
+    "/ajax-api/[23]\\.0/mlflow/logged-models/[^/]+/artifacts/files$",
+)
+PATHS = {"artifacts": ARTIFACTS, "downloads": DOWNLOADS, "fastapi": FASTAPI, "streamed": STREAMED, "buffered": BUFFERED, "small": SMALL}
 # These have routes without the prefix of the others, too.
-WITHOUT_PREFIX = ("fastapi", "streamed")
+WITHOUT_PREFIX = ("artifacts", "downloads", "fastapi", "streamed")
 
 
 def pattern(kind: str, prefix: str = "") -> str:

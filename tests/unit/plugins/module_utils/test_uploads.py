@@ -86,11 +86,13 @@ def plugin(monkeypatch, server_file):
     for name in ("boto3", "boto3.s3", "botocore", "mlflow", "mlflow.protos", "mlflow.store"):
         module(name)
     module("botocore.exceptions", ClientError=type("ClientError", (Exception,), {}))
-    module("mlflow.store.artifact", artifact_repo=types.SimpleNamespace(StreamUploadMixin=type("StreamUploadMixin", (), {})))
+    s3_artifact_repo = types.SimpleNamespace(S3ArtifactRepository=Repository)
+    module("mlflow.store.artifact", artifact_repo=types.SimpleNamespace(StreamUploadMixin=type("StreamUploadMixin", (), {})), s3_artifact_repo=s3_artifact_repo)
     module("boto3.s3.transfer", TransferConfig=lambda **_options: types.SimpleNamespace())
     module("mlflow.exceptions", MlflowException=Refusal)
     module("mlflow.protos.databricks_pb2", RESOURCE_DOES_NOT_EXIST=2, TEMPORARILY_UNAVAILABLE=1)
     module("mlflow.store.artifact.s3_artifact_repo", S3ArtifactRepository=Repository)
+    monkeypatch.setitem(sys.modules, "mlops_mlflow_handover", server_file("plugins/mlops_mlflow_handover.py"))
     loaded = server_file("plugins/mlops_mlflow_s3.py")
     loaded.PART_SIZE, loaded.BEGINNING, loaded.PATIENCE = 1000, 100, 0.2
     return loaded

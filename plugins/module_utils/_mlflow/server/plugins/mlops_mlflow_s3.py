@@ -16,6 +16,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
+import mlops_mlflow_handover
+
 # S3 takes 10,000 parts, so that a file may have 80 GB. Of one upload three parts are in memory at most: two on their way, and one that comes in.
 PART_SIZE = 8 * 1024 * 1024
 # A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
@@ -26,6 +28,8 @@ BEGINNING = 256 * 1024
 # Seconds that a client may take for a part when others wait for its place.
 PATIENCE = 30
 
+# The address by which clients reach the store, when they do.
+PUBLIC_URL = os.environ.get("MLOPS_S3_PUBLIC_URL")
 # MLflow sets this for the processes of a server that passes artifacts on. Such a server sends single files; folders are for its command line.
 IS_SERVER = os.environ.get("_MLFLOW_SERVER_SERVE_ARTIFACTS") == "true"
 
@@ -154,6 +158,17 @@ def transfer_config():
     return config
 
 
+class SignsForClients:
+    """Takes the place of boto3's client, and signs for the address by which clients reach the store."""
+
+    def __init__(self, client, public):
+        self._client = client
+        self.generate_presigned_url = public.generate_presigned_url
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+
 class Upload:
     """A file on its way from a client to its place in the store."""
 
@@ -208,13 +223,38 @@ def repository():
     from botocore.exceptions import ClientError
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
-    from mlflow.store.artifact import artifact_repo
+    from mlflow.store.artifact import artifact_repo, s3_artifact_repo
     from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
     class StreamingS3ArtifactRepository(S3ArtifactRepository, getattr(artifact_repo, "StreamUploadMixin", object)):  # MLflow < 3.15 has no such mixin
+        def _get_s3_client(self):
+            client = super()._get_s3_client()
+            if not PUBLIC_URL:
+                return client
+            keys = {name: getattr(self, f"_{name}") for name in ("access_key_id", "secret_access_key", "session_token")}
+            return SignsForClients(client, s3_artifact_repo._get_s3_client(s3_endpoint_url=PUBLIC_URL, **keys))
+
         def _is_directory(self, artifact_path):
             """A server asks this before each download. It has no use for the answer, and the store one call less."""
             return not IS_SERVER and super()._is_directory(artifact_path)
+
+        def download_artifacts(self, artifact_path, dst_path=None):
+            order = mlops_mlflow_handover.ORDER.get()
+            if order is None:
+                return super().download_artifacts(artifact_path, dst_path)
+            bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
+            order.client = super()._get_s3_client()
+            order.download_file(bucket, posixpath.join(root, artifact_path))
+            # MLflow tells the type of the file by its name.
+            path = os.path.join(dst_path, posixpath.basename(artifact_path))
+            open(path, "wb").close()
+            return path
+
+        def _upload_file(self, s3_client, local_file, bucket, key):
+            order = mlops_mlflow_handover.ORDER.get()
+            if order is not None:
+                order.client = super()._get_s3_client()
+            super()._upload_file(order or s3_client, local_file, bucket, key)
 
         def _download_file(self, remote_file_path, local_path):
             try:
@@ -228,6 +268,9 @@ def repository():
             Upload(self, artifact_file_name, artifact_path).send(stream)
 
         async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
+            if mlops_mlflow_handover.ORDER.get() is not None:
+                self.log_artifact_from_stream(None, artifact_file_name, artifact_path)
+                return
             await Upload(self, artifact_file_name, artifact_path).pass_on(chunks)
 
     return StreamingS3ArtifactRepository

@@ -1,0 +1,119 @@
+"""Artifacts by MLflow's clients, and by those who should not get them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("artifacts.py")
+STORE = f"https://store.{os.environ['SITE_PUBLIC_NAME']}"
+# Asks for an address as a client does, and says what comes of others like it.
+ADDRESSES = f"""
+import os, requests
+site, store = os.environ["MLFLOW_TRACKING_URI"], "{STORE}"
+options = dict(verify="/root/ca.crt", timeout=30, allow_redirects=False)
+login = ("mlflow".encode(), os.environ["MLFLOW_TRACKING_PASSWORD"].encode())
+for name in ("x", "y"):
+    assert requests.put(f"{{site}}/api/2.0/mlflow-artifacts/artifacts/addresses/{{name}}", data=name * 5, auth=login, **options).status_code == 200
+answer = requests.get(f"{{site}}/api/2.0/mlflow-artifacts/presigned/addresses/x", auth=login, **options).json()
+url = answer["url"]
+part = requests.post(f"{{site}}/api/2.0/mlflow-artifacts/mpu/create/addresses/z", json={{"path": "z", "num_parts": 1}}, auth=login, **options).json()
+def ask(url, method="GET", **more):
+    return requests.request(method, url, **options, **more)
+"""
+
+
+@pytest.fixture(scope="module", params=["2.22.5", "3.12.0", "current"])
+def python(request, groups, execute):
+    """A Python with that version of MLflow's client."""
+    (container,) = groups["client"]
+    if request.param == "current":
+        return "/opt/client/bin/python"
+    folder = f"/opt/client-{request.param}"
+    execute(container, "/opt/uv/bin/uv", "venv", "--quiet", "--allow-existing", folder)
+    packages = [f"mlflow-skinny=={request.param}", "boto3"]
+    env = {"SSL_CERT_FILE": "/usr/local/share/host-ca.crt", "UV_CACHE_DIR": "/var/cache/uv"}
+    execute(container, "/opt/uv/bin/uv", "pip", "install", "--quiet", "--python", f"{folder}/bin/python", *packages, env=env)
+    return f"{folder}/bin/python"
+
+
+def test_what_a_client_stores_comes_back_as_it_was(python, client):
+    """From a machine that reaches the web front alone."""
+    assert client(PROGRAM.read_text(), argv=[python, "-", "64"]).stdout.split()[-3::2] == ["ok", "mlflow-artifacts"]
+
+
+def test_nothing_stays_behind_at_mlflow(groups, execute):
+    for host in groups["mlflow_server"]:
+        assert execute(host, "find", "/var/lib/mlflow/tmp", "-mindepth", "2").stdout == ""
+
+
+def test_what_is_no_file_is_not_found(client):
+    code = """
+for name in ("addresses/none", "addresses"):
+    answer = ask(f"{site}/api/2.0/mlflow-artifacts/artifacts/{name}", auth=login)
+    print(answer.status_code, answer.json()["error_code"])
+"""
+    assert client(ADDRESSES + code).stdout.splitlines() == ["404 RESOURCE_DOES_NOT_EXIST"] * 2
+
+
+@pytest.fixture
+def presigned(groups):
+    if os.environ.get("SITE_ARTIFACT_MODE") != "presigned":
+        pytest.skip("the store of this site has no public name")
+
+
+@pytest.mark.usefixtures("presigned")
+def test_an_address_is_good_for_what_it_was_signed_for(client):
+    code = """
+print(url.startswith(store + "/mlflow/addresses/x?"), ask(url).text)
+# A browser sends the login of the site along, and the store has none of it.
+print(ask(url, auth=login).text)
+print([ask(other).status_code for other in (url[:-4] + "0000", url.replace("/x?", "/y?"), url.replace("X-Amz-Expires=300", "X-Amz-Expires=301"))])
+print([ask(url, method, data=b"z").status_code for method in ("PUT", "POST", "DELETE")])
+copy = part["credentials"][0]["url"]
+print(ask(copy, "PUT", headers={"x-amz-copy-source": "/mlflow/addresses/y"}).headers["ETag"])
+"""
+    lines = client(ADDRESSES + code).stdout.splitlines()
+    # The last is the checksum of nothing: the header went nowhere.
+    assert lines == ["True xxxxx", "xxxxx", "[403, 403, 403]", "[403, 403, 403]", '"d41d8cd98f00b204e9800998ecf8427e"']
+
+
+@pytest.mark.usefixtures("presigned")
+def test_nothing_else_of_the_store_is_open(client):
+    code = """
+signed = "X-Amz-Signature=" + "0" * 64
+paths = ["/", "/mlflow", "/mlflow/", "/mlflow/addresses/x", "/minio/health/live"]
+paths += [path + signed for path in ("/mlflow?list-type=2&", "/other/x?", "/minio/admin/v3/info?")]
+print({ask(store + path).status_code for path in paths})
+import http.client, ssl
+def raw(path):
+    connection = http.client.HTTPSConnection(store.removeprefix("https://"), context=ssl.create_default_context(cafile="/root/ca.crt"), timeout=30)
+    connection.request("GET", path)
+    return connection.getresponse().status
+paths = ("/mlflow/../minio/admin/v3/info", "/mlflow/%2e%2e/other/x", "/other/../mlflow/addresses/x", "//mlflow/addresses/x")
+print({raw(path + "?" + signed) for path in paths})
+print(ask(site + "/mlflow/addresses/x").status_code)
+"""
+    assert client(ADDRESSES + code).stdout.splitlines() == ["{403}", "{403}", "401"]
+
+
+@pytest.mark.usefixtures("presigned")
+def test_an_address_expires(client, secrets):
+    code = f"""
+import boto3, time
+from botocore.config import Config
+keys = dict(aws_access_key_id="mlflow", aws_secret_access_key={secrets["vault_minio_mlflow_secret_key"]!r}, region_name="us-east-1")
+signer = boto3.client("s3", endpoint_url=store, config=Config(signature_version="s3v4", s3=dict(addressing_style="path")), **keys)
+brief = signer.generate_presigned_url("get_object", Params=dict(Bucket="mlflow", Key="addresses/x"), ExpiresIn=2)
+print(ask(brief).text)
+time.sleep(3)
+print(ask(brief).status_code)
+"""
+    assert client(ADDRESSES + code).stdout.split() == ["xxxxx", "403"]
+
+
+@pytest.mark.usefixtures("presigned")
+def test_names_lead_to_their_certificate(groups, execute):
+    (front,) = groups["nginx_tls"]
+    text = execute(front, "openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", "/etc/ssl/nginx_tls/mlflow.crt").stdout
+    assert STORE.removeprefix("https://") in text
