@@ -65,17 +65,15 @@ def client(groups, execute, secrets):
     ca = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory/.ca/nginx_tls.crt"
     execute(container, "sh", "-c", "cat > /root/ca.crt", stdin=ca.read_text())
 
-    def run(code, password=None, check=True, argv=("/opt/client/bin/python", "-")):
-        env = {
+    def run(code, password=None, check=True, argv=("/opt/client/bin/python", "-"), env=None):
+        settings = {
             "MLFLOW_TRACKING_URI": f"https://{os.environ['SITE_PUBLIC_NAME']}",
             "MLFLOW_TRACKING_USERNAME": "mlflow",
             "MLFLOW_TRACKING_PASSWORD": password or secrets["vault_site_login_password"],
             "MLFLOW_TRACKING_SERVER_CERT_PATH": "/root/ca.crt",
-            # What the store's address is asked for with.
-            "REQUESTS_CA_BUNDLE": "/root/ca.crt",
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
             "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         }
-        return execute(container, "timeout", "120", *argv, stdin=code, env=env, check=check)
+        return execute(container, "timeout", "120", *argv, stdin=code, env={**settings, **(env or {})}, check=check)
 
     return run

@@ -78,7 +78,7 @@ time.sleep(10)
         upload = pool.submit(client, code)
         wait_for(parts)
         # Each server has a folder of its own.
-        assert execute(app, "find", "/var/lib/mlflow/tmp", "-mindepth", "2").stdout == ""
+        assert execute(app, "find", "/var/lib/mlflow/tmp", "-mindepth", "2", "!", "-name", "db_init_lock-*").stdout == ""
         upload.result()
     wait_for(lambda: not parts())
     assert execute(store, "find", "/var/lib/minio/data/mlflow", "-name", "broken.bin").stdout == ""
