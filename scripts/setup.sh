@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what the tests and the demo need, each part only where it is missing: the Python tools, a Docker engine,
-# the test images, an S3 server binary, and for the tests alone a second one that lacks calls.
-# Usage: scripts/setup.sh [venv] [docker] [images] [s3] [versitygw]       (default: all but the last)
+# the test images, an S3 server binary, and for the tests alone a second one that lacks calls, and a provider of logins.
+# Usage: scripts/setup.sh [venv] [docker] [images] [s3] [versitygw] [keycloak]       (default: all but the last two)
 . "$(dirname "$0")/lib.sh"
 
 usable_python() {
@@ -133,6 +133,17 @@ install_versitygw() {
   go_install "$work" github.com/versity/versitygw/cmd/versitygw@v1.8.0
   install -m 0755 "$work/bin/versitygw" "$1"
   rm -rf "$work"
+}
+
+# A provider of logins by OpenID Connect, as published on Maven Central.
+setup_keycloak() {
+  local target=$CACHE/keycloak.zip name=keycloak-quarkus-dist version=26.4.0
+  local sha256=1b6a11a2726ac8a8dc9c91d5fafe989a75ce4f1622d7f7b45c21d5bc16629c0a
+  if echo "$sha256  $target" | sha256sum --check --status 2>/dev/null; then return; fi
+  mkdir -p "$CACHE"
+  timed "Keycloak $version" env ANSIBLE_HOME="$ROOT/.ansible" "$VENV/bin/ansible" localhost --one-line --module-name ansible.builtin.get_url \
+    --extra-vars "ansible_python_interpreter=$VENV/bin/python" --args \
+    "url=https://repo.maven.apache.org/maven2/org/keycloak/$name/$version/$name-$version.zip checksum=sha256:$sha256 dest=$target mode=0644 timeout=60"
 }
 
 # go_install FOLDER PACKAGE: the program is in FOLDER/bin then.
