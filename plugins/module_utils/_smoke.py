@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import contextlib
 import hashlib
@@ -44,7 +45,25 @@ def _time_limit(seconds: int) -> t.Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def configure_client(uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int) -> None:
+def fetch_token(issuer_url: str, client: tuple[str, str], ca_file: str | None, timeout: int) -> str:
+    """A token that a machine gets of a provider of OpenID Connect for itself."""
+    import requests
+
+    with requests.Session() as http:
+        http.verify = ca_file or True
+        try:
+            found = http.get(f"{issuer_url.rstrip('/')}/.well-known/openid-configuration", timeout=timeout)
+            found.raise_for_status()
+            wanted = {"grant_type": "client_credentials", "client_id": client[0], "client_secret": client[1]}
+            answer = http.post(found.json()["token_endpoint"], data=wanted, timeout=timeout)
+            if answer.status_code != 200:
+                raise SmokeError(f"{issuer_url} gives {client[0]} no token: HTTP {answer.status_code}, {answer.text[:200]}")
+            return str(answer.json()["access_token"])
+        except (requests.RequestException, ValueError, KeyError) as exc:
+            raise SmokeError(f"{issuer_url} gives no token: {type(exc).__name__}: {exc}") from exc
+
+
+def configure_client(uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int, token: str | None = None) -> None:
     """Set up MLflow's client by its environment. To be called before MLflow is imported."""
     os.environ.update(MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_TIMEOUT=str(timeout), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_DISABLE_TELEMETRY="true")
     if username is not None and password is not None:
@@ -53,26 +72,41 @@ def configure_client(uri: str, username: str | None, password: str | None, ca_fi
         os.environ.update(MLFLOW_TRACKING_SERVER_CERT_PATH=ca_file, REQUESTS_CA_BUNDLE=ca_file)
     for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_INSECURE_TLS"):
         os.environ.pop(name, None)
+    if token is not None:
+        os.environ.update(MLFLOW_TRACKING_TOKEN=token)
+
+
+def _authorizations(username: str | None, password: str | None, token: str | None) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The header of the login, and those that are to be refused, by what they are."""
+
+    def basic(password: str) -> dict[str, str]:
+        return {"Authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+    if token is not None:
+        return {"Authorization": f"Bearer {token}"}, {"without a token": {}, "with a wrong token": {"Authorization": f"Bearer {token}wrong"}}
+    if username is not None and password is not None:
+        return basic(password), {"without a password": {}, "with a wrong password": basic(f"{password}-wrong")}
+    return {}, {}
 
 
 class SmokeTest:
     """Runs the steps, each within a time limit in seconds, and removes what they made."""
 
-    def __init__(self, uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int, artifact_bytes: int) -> None:
+    def __init__(
+        self, uri: str, username: str | None, password: str | None, ca_file: str | None, timeout: int, artifact_bytes: int, token: str | None = None
+    ) -> None:
         import requests
 
         self.uri = uri
-        # As bytes, for `requests` knows only Latin-1.
-        self.auth = (username.encode(), password.encode()) if username is not None and password is not None else None
+        self.login, wrong = _authorizations(username, password, token)
         self.timeout = timeout
         self.artifact_bytes = artifact_bytes
         self.http = requests.Session()
         self.http.trust_env = False
         self.http.verify = ca_file or True
         # Whoever refuses logins takes its time. Meanwhile MLflow is imported.
-        wrong = {"without a": None, "with a wrong": (self.auth[0], self.auth[1] + b"-wrong")} if self.auth else {}
         pool = concurrent.futures.ThreadPoolExecutor(2)
-        self.refusals = {words: pool.submit(self._request, "GET", LOGIN_PATH, auth) for words, auth in wrong.items()}
+        self.refusals = {words: pool.submit(self._request, "GET", LOGIN_PATH, header) for words, header in wrong.items()}
         pool.shutdown(wait=False)
         import mlflow
 
@@ -116,22 +150,21 @@ class SmokeTest:
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - start, 3)
 
-    def _request(self, method: str, path: str, auth: tuple[bytes, bytes] | None, **options: t.Any) -> t.Any:
-        # Bytes, or requests would send what is not ASCII as Latin-1.
-        return self.http.request(method, f"{self.uri}{path}", auth=t.cast("tuple[str, str] | None", auth), timeout=self.timeout, **options)
+    def _request(self, method: str, path: str, headers: dict[str, str], **options: t.Any) -> t.Any:
+        return self.http.request(method, f"{self.uri}{path}", headers=headers, timeout=self.timeout, **options)
 
     def check_login(self) -> None:
         """The API answers over verified TLS with the login, and refuses without it."""
-        answer = self._request("GET", LOGIN_PATH, self.auth)
+        answer = self._request("GET", LOGIN_PATH, self.login)
         if answer.status_code != 200:
             raise SmokeError(f"HTTP {answer.status_code} instead of 200: {answer.text[:200]}")
         for words, refusal in self.refusals.items():
             if refusal.result().status_code != 401:
-                raise SmokeError(f"HTTP {refusal.result().status_code} instead of 401 {words} password")
+                raise SmokeError(f"HTTP {refusal.result().status_code} instead of 401 {words}")
 
     def check_origin(self) -> None:
         """The browser's own requests pass the cross-origin check."""
-        answer = self._request("POST", "/ajax-api/2.0/mlflow/experiments/search", self.auth, json={"max_results": 1}, headers={"Origin": self.uri})
+        answer = self._request("POST", "/ajax-api/2.0/mlflow/experiments/search", {**self.login, "Origin": self.uri}, json={"max_results": 1})
         if answer.status_code != 200:
             raise SmokeError(f"HTTP {answer.status_code} for a POST with Origin {self.uri}: {answer.text[:200]}")
 
