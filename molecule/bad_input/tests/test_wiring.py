@@ -67,11 +67,22 @@ def test_all_in_one(inventory, wire):
     assert found["postgres_max_connections"] == 2 * (2 * 20 + 45) + 20
 
 
-@pytest.mark.parametrize(("way", "nginx", "mlflow"), [("nginx", True, False), ("mlflow", False, True), ("open", False, False), ("Open", True, False)])
-def test_one_of_the_two_asks_for_the_login(inventory, wire, way, nginx, mlflow):
+@pytest.mark.parametrize(
+    ("way", "nginx", "mlflow", "proxy"),
+    [
+        ("nginx", True, False, False),
+        ("mlflow", False, True, False),
+        ("proxy", False, False, True),
+        ("open", False, False, False),
+        ("Open", True, False, False),
+    ],
+)
+def test_one_alone_asks_for_the_login(inventory, wire, way, nginx, mlflow, proxy):
     """What is no way in, which the preflight refuses, opens nothing."""
     (found,) = wire(inventory(on(*GROUPS), {"site_login": way})).values()
     assert [user["name"] for user in found["nginx_tls_users"]] == (["mlflow"] if nginx else [])
+    assert found["nginx_tls_auth_request_upstream"] == ("unix:/run/oauth2-proxy/oauth2-proxy.sock" if proxy else "")
+    assert found["nginx_tls_socket_groups"] == (["mlflow", "oauth2-proxy"] if proxy else ["mlflow"])
     assert found["mlflow_server_login"] == ("basic-auth" if mlflow else "")
     assert found["mlflow_server_admin_password"] == "site_login_password of a vault"
     assert ("mlflow_auth" in [database["name"] for database in found["postgres_databases"]]) == mlflow
@@ -82,7 +93,31 @@ def test_one_of_the_two_asks_for_the_login(inventory, wire, way, nginx, mlflow):
 def test_a_way_in_that_is_none_is_refused(inventory):
     done = play(inventory(on(*GROUPS), {"site_login": "Open"}), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
     assert done.returncode != 0
-    assert "site_login is Open, and must be nginx, mlflow or open." in done.stdout
+    assert "site_login is Open, and must be nginx, mlflow, proxy or open." in done.stdout
+
+
+PROVIDER = {"site_login": "proxy", "site_oidc_issuer_url": "https://login.example.com", "site_oidc_groups": ["team"]}
+PROVIDER_SECRETS = {"vault_site_oidc_client_secret": "secret of a vault", "vault_oauth2_proxy_cookie_secret": "c" * 32}
+
+
+def test_a_provider_of_logins(inventory):
+    """What the example gives to the role, which `preflight.yml` takes; without its secrets it says where they belong."""
+    options = ("--connection=local", "--skip-tags=postgres,minio,mlflow_server")
+    done = play(inventory(on(*GROUPS), {**PROVIDER, **PROVIDER_SECRETS}), "playbooks/preflight.yml", *options)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_a_provider_whose_secret_is_missing(inventory):
+    options = ("--connection=local", "--skip-tags=postgres,minio,mlflow_server")
+    done = play(inventory(on(*GROUPS), PROVIDER), "playbooks/preflight.yml", *options)
+    assert done.returncode != 0
+    assert "vault_site_oidc_client_secret: set the secret that the provider of logins gave" in " ".join(done.stdout.split())
+
+
+def test_a_provider_without_nginx_is_refused(inventory):
+    done = play(inventory(on(*GROUPS[:3]), PROVIDER), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres,minio,mlflow_server")
+    assert done.returncode != 0
+    assert "site_login proxy needs nginx of the site" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize("enabled", [True, "yes", False, "false"])

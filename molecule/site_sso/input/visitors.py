@@ -38,7 +38,9 @@ def said(text):
 
 def ask(path, method="GET", **headers):
     """Status, location and body of an answer to who has no cookie."""
-    answer = requests.request(method, SITE + path, headers={name.replace("_", "-"): value for name, value in headers.items()}, timeout=60, allow_redirects=False)
+    answer = requests.request(
+        method, SITE + path, headers={name.replace("_", "-"): value for name, value in headers.items()}, timeout=60, allow_redirects=False
+    )
     return answer.status_code, answer.headers.get("Location", ""), answer.text
 
 

@@ -70,6 +70,28 @@ def test_only_tokens_that_count_let_in(visit):
     assert {name: status for name, status in answers.items() if status != 401} == dict.fromkeys(let_in, 200)
 
 
+def test_a_job_outlives_its_token(visit):
+    """MLflow's client takes what the environment holds by then."""
+    code = """
+import time
+os.environ.update(MLFLOW_TRACKING_URI=SITE, MLFLOW_TRACKING_SERVER_CERT_PATH=CA, MLFLOW_TRACKING_TOKEN=token("ci-brief"), MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+import mlflow
+client, answers = mlflow.MlflowClient(), []
+def search():
+    try:
+        return len(client.search_experiments(max_results=1))
+    except mlflow.MlflowException as exc:
+        return exc.get_http_status_code() if "401" not in str(exc) else 401
+answers.append(search())
+time.sleep(7)
+answers.append(search())
+os.environ["MLFLOW_TRACKING_TOKEN"] = token("ci-brief")
+answers.append(search())
+print(json.dumps(answers))
+"""
+    assert visit(code) == [1, 401, 1]
+
+
 def test_programs_are_told_401_and_browsers_are_led_to_the_login(visit):
     code = """
 pages, programs = {"Accept": "text/html,*/*"}, {"Accept": "*/*"}
@@ -155,7 +177,8 @@ for _time in range(3):
     answer = browser.fetch()
     answers.append([answer.status_code, "Set-Cookie" in answer.headers])
 attributes = next(cookie for cookie in browser.cookies if cookie.name in first)
-print(json.dumps([answers, len(first), [first[name] != value for name, value in browser.session().items()], attributes.secure, attributes.path, attributes.expires > time.time() + 3600,
+renewed = [first[name] != value for name, value in browser.session().items()]
+print(json.dumps([answers, len(first), renewed, attributes.secure, attributes.path, attributes.expires > time.time() + 3600,
                   attributes.has_nonstandard_attr("HttpOnly")]))
 """
     answers, *rest = visit(code, THE_USER=user)
@@ -168,7 +191,8 @@ def test_headers_of_clients_open_nothing_and_reach_nobody(visit):
     code = """
 names = ["X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username", "X-Forwarded-User", "X-Forwarded-Groups",
          "X-Forwarded-Email", "Remote-User", "X-Remote-User"]
-posing = dict.fromkeys(names, "root") | {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "X-Forwarded-Uri": "/oauth2/static/", "X-Original-URI": "/health"}
+posing = dict.fromkeys(names, "root") | dict.fromkeys(("X-Forwarded-For", "X-Real-IP"), "127.0.0.1")
+posing |= {"X-Forwarded-Uri": "/oauth2/static/", "X-Original-URI": "/health"}
 ask_as = lambda **headers: requests.get(SITE + SEARCH, headers={**posing, **headers}, timeout=60).status_code
 led = requests.get(SITE + "/oauth2/start", headers={"X-Forwarded-Host": "evil.example.com", "X-Auth-Request-Redirect": "https://evil.example.com/"},
                    timeout=60, allow_redirects=False)
