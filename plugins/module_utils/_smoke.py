@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import contextlib
 import hashlib
@@ -45,6 +46,24 @@ def _time_limit(seconds: int) -> t.Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
+def fetch_token(issuer_url: str, client: tuple[str, str], ca_file: str | None, timeout: int) -> str:
+    """A token that a machine gets of a provider of OpenID Connect for itself."""
+    import requests
+
+    with requests.Session() as http:
+        http.verify = ca_file or True
+        try:
+            found = http.get(f"{issuer_url.rstrip('/')}/.well-known/openid-configuration", timeout=timeout)
+            found.raise_for_status()
+            wanted = {"grant_type": "client_credentials", "client_id": client[0], "client_secret": client[1]}
+            answer = http.post(found.json()["token_endpoint"], data=wanted, timeout=timeout)
+            if answer.status_code != 200:
+                raise SmokeError(f"{issuer_url} gives {client[0]} no token: HTTP {answer.status_code}, {answer.text[:200]}")
+            return str(answer.json()["access_token"])
+        except (requests.RequestException, ValueError, KeyError) as exc:
+            raise SmokeError(f"{issuer_url} gives no token: {type(exc).__name__}: {exc}") from exc
+
+
 def configure_client(
     uri: str,
     username: str | None,
@@ -52,6 +71,7 @@ def configure_client(
     ca_file: str | None,
     timeout: int,
     client_cert_file: str | None = None,
+    token: str | None = None,
     s3: dict[str, str] | None = None,
 ) -> None:
     """Set up MLflow's client by its environment. To be called before MLflow is imported."""
@@ -68,6 +88,21 @@ def configure_client(
         os.environ.pop(name, None)
     if client_cert_file:
         os.environ["MLFLOW_TRACKING_CLIENT_CERT_PATH"] = client_cert_file
+    if token is not None:
+        os.environ.update(MLFLOW_TRACKING_TOKEN=token)
+
+
+def _authorizations(username: str | None, password: str | None, token: str | None) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The header of the login, and those that are to be refused, by what they are."""
+
+    def basic(password: str) -> dict[str, str]:
+        return {"Authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+    if token is not None:
+        return {"Authorization": f"Bearer {token}"}, {"without a token": {}, "with a wrong token": {"Authorization": f"Bearer {token}wrong"}}
+    if username is not None and password is not None:
+        return basic(password), {"without a password": {}, "with a wrong password": basic(f"{password}-wrong")}
+    return {}, {}
 
 
 class SmokeTest:
@@ -81,14 +116,14 @@ class SmokeTest:
         ca_file: str | None,
         timeout: int,
         artifact_bytes: int,
+        token: str | None = None,
         client_cert_file: str | None = None,
     ) -> None:
         import requests
 
         self.uri = uri
         self.origin = "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(uri))
-        # As bytes, for `requests` knows only Latin-1.
-        self.auth = (username.encode(), password.encode()) if username is not None and password is not None else None
+        self.login, wrong = _authorizations(username, password, token)
         self.timeout = timeout
         self.artifact_bytes = artifact_bytes
         self.http, stranger = requests.Session(), requests.Session()
@@ -97,14 +132,11 @@ class SmokeTest:
             session.trust_env = False
             session.verify = ca_file or True
         # Whoever refuses logins takes its time. Meanwhile MLflow is imported.
-        wrong: dict[str, tuple[bytes, bytes] | None] = {}
-        if self.auth:
-            wrong = {"without a password": None, "with a wrong password": (self.auth[0], self.auth[1] + b"-wrong")}
-        elif client_cert_file:
-            wrong = {"without a certificate": None}
-        self.refusal = 401 if self.auth else 403
+        if client_cert_file:
+            wrong = {"without a certificate": {}}
+        self.refusal = 403 if client_cert_file else 401
         pool = concurrent.futures.ThreadPoolExecutor(2)
-        self.refusals = {words: pool.submit(self._request, "GET", LOGIN_PATH, auth, stranger) for words, auth in wrong.items()}
+        self.refusals = {words: pool.submit(self._request, "GET", LOGIN_PATH, header, stranger) for words, header in wrong.items()}
         pool.shutdown(wait=False)
         import mlflow
 
@@ -148,13 +180,12 @@ class SmokeTest:
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - start, 3)
 
-    def _request(self, method: str, path: str, auth: tuple[bytes, bytes] | None, http: t.Any = None, **options: t.Any) -> t.Any:
-        # Bytes, or requests would send what is not ASCII as Latin-1.
-        return (http or self.http).request(method, f"{self.uri}{path}", auth=t.cast("tuple[str, str] | None", auth), timeout=self.timeout, **options)
+    def _request(self, method: str, path: str, headers: dict[str, str], http: t.Any = None, **options: t.Any) -> t.Any:
+        return (http or self.http).request(method, f"{self.uri}{path}", headers=headers, timeout=self.timeout, **options)
 
     def check_login(self) -> None:
         """The API answers over verified TLS with the login, and refuses without it."""
-        answer = self._request("GET", LOGIN_PATH, self.auth)
+        answer = self._request("GET", LOGIN_PATH, self.login)
         if answer.status_code != 200:
             raise SmokeError(f"HTTP {answer.status_code} instead of 200: {answer.text[:200]}")
         for words, refusal in self.refusals.items():
@@ -163,7 +194,7 @@ class SmokeTest:
 
     def check_origin(self) -> None:
         """The browser's own requests pass the cross-origin check."""
-        answer = self._request("POST", "/ajax-api/2.0/mlflow/experiments/search", self.auth, json={"max_results": 1}, headers={"Origin": self.origin})
+        answer = self._request("POST", "/ajax-api/2.0/mlflow/experiments/search", {**self.login, "Origin": self.origin}, json={"max_results": 1})
         if answer.status_code != 200:
             raise SmokeError(f"HTTP {answer.status_code} for a POST with Origin {self.origin}: {answer.text[:200]}")
 

@@ -34,6 +34,17 @@ options:
   password:
     description: Password of O(username).
     type: str
+  issuer_url:
+    description: Instead of a password, log in with a token of this issuer of OpenID Connect, got by O(client_id) for itself (C(client_credentials)).
+    type: str
+  client_id:
+    description: Client at O(issuer_url).
+    type: str
+  client_secret:
+    description: Secret of O(client_id).
+    type: str
+  issuer_ca_content:
+    description: Certificates (PEM) that the certificate of O(issuer_url) is checked with. Without it, the trust of the C(certifi) package counts.
   client_cert_content:
     description: The client's certificate with its key (PEM), for a server that lets in who shows one. Without it no certificate is shown.
     type: str
@@ -94,7 +105,17 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.mlops.mlflow.plugins.module_utils._smoke import SmokeError, SmokeTest, configure_client
+from ansible_collections.mlops.mlflow.plugins.module_utils._smoke import SmokeError, SmokeTest, configure_client, fetch_token
+
+
+def written(folder: str, name: str, content: str | None) -> str | None:
+    """The path of a file with that content, if there is one."""
+    if not content:
+        return None
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(content)
+    return path
 
 
 def main() -> t.NoReturn:
@@ -103,6 +124,10 @@ def main() -> t.NoReturn:
             "tracking_uri": {"type": "str", "required": True},
             "username": {"type": "str"},
             "password": {"type": "str", "no_log": True},
+            "issuer_url": {"type": "str"},
+            "client_id": {"type": "str"},
+            "client_secret": {"type": "str", "no_log": True},
+            "issuer_ca_content": {"type": "str"},
             "client_cert_content": {"type": "str", "no_log": True},
             "ca_content": {"type": "str"},
             "s3": {
@@ -116,21 +141,21 @@ def main() -> t.NoReturn:
             "timeout": {"type": "int", "default": 60},
             "artifact_bytes": {"type": "int", "default": 1048576},
         },
-        required_together=[("username", "password")],
+        required_together=[("username", "password"), ("issuer_url", "client_id", "client_secret")],
+        mutually_exclusive=[("username", "issuer_url")],
     )
-    options = dict(module.params)
-    contents = {"ca_file": options.pop("ca_content"), "client_cert_file": options.pop("client_cert_content")}
-    artifact_bytes = options.pop("artifact_bytes")
-    options["uri"] = options.pop("tracking_uri").rstrip("/")
+    options: dict[str, t.Any] = {name: module.params[name] for name in ("username", "password", "timeout")}
+    artifact_bytes = module.params["artifact_bytes"]
+    options["uri"] = module.params["tracking_uri"].rstrip("/")
     with tempfile.TemporaryDirectory(dir=module.tmpdir) as work:
         # In a folder that is open to this user alone.
-        for name, content in contents.items():
-            options[name] = os.path.join(work, f"{name}.pem") if content else None
-            if content:
-                with open(options[name], "w", encoding="utf-8") as file:
-                    file.write(content)
-        configure_client(s3=options.pop("s3"), **options)
+        contents = ("ca_content", "issuer_ca_content", "client_cert_content")
+        ca_file, issuer_ca_file, options["client_cert_file"] = (written(work, name, module.params[name]) for name in contents)
         try:
+            if module.params["issuer_url"]:
+                client = (module.params["client_id"], module.params["client_secret"])
+                options["token"] = fetch_token(module.params["issuer_url"], client, issuer_ca_file, options["timeout"])
+            configure_client(ca_file=ca_file, **options)
             # The client prints; standard output is for the result alone.
             with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
                 seconds = SmokeTest(artifact_bytes=artifact_bytes, **options).run()

@@ -36,6 +36,15 @@ MLFLOW = {
     "mlflow_server_uv_cache_dir": "{{ test_uv_cache_dir }}",
 }
 NGINX = {"nginx_tls_server_name": "mlflow.example.com", "nginx_tls_upstreams": ["127.0.0.1:5000"]}
+PROXY = {
+    "oauth2_proxy_source_file": str(DEFAULTS),
+    "oauth2_proxy_issuer_url": "https://login.example.com/realms/main",
+    "oauth2_proxy_client_id": "mlflow",
+    "oauth2_proxy_client_secret": "right-password",
+    "oauth2_proxy_cookie_secret": "c" * 32,
+    "oauth2_proxy_redirect_url": "https://mlflow.example.com/oauth2/callback",
+    "oauth2_proxy_allowed_groups": ["mlflow"],
+}
 FIREWALL = {"firewall_rules": [{"port": 5432, "sources": ["10.0.0.5"]}]}
 BACKUP = {
     "backup_databases": {"tracking": {"host": "127.0.0.1", "name": "mlflow", "user": "mlflow", "password": "right-password"}},
@@ -43,7 +52,7 @@ BACKUP = {
     "backup_destination": {"type": "folder", "path": "/srv/backup"},
     "backup_encryption_password": "right-password",
 }
-GOOD = {"backup": BACKUP, "firewall": FIREWALL, "postgres": POSTGRES, "minio": MINIO, "mlflow_server": MLFLOW, "nginx_tls": NGINX}
+GOOD = {"backup": BACKUP, "firewall": FIREWALL, "postgres": POSTGRES, "minio": MINIO, "mlflow_server": MLFLOW, "nginx_tls": NGINX, "oauth2_proxy": PROXY}
 
 
 def database(name="mlflow", password="right-password", port=5432):
@@ -68,6 +77,10 @@ def clients(*names):
         "nginx_tls_client_certificates": list(names),
         "nginx_tls_client_certificate_fetch_dir": str(WORK / "clients"),
     }
+
+
+def proxy(**others):
+    return {f"oauth2_proxy_{name}": value for name, value in others.items()}
 
 
 def routes(*others):
@@ -106,6 +119,13 @@ MARIADB = {"driver": "mysql+pymysql", "host": "db", "name": "auth", "user": "mlf
 
 def login(password="right-password", **others):
     return {"mlflow_server_login": "basic-auth", "mlflow_server_admin_password": password, "mlflow_server_default_permission": "READ", **others}
+
+
+def sign_on(**others):
+    words = {"issuer_url": "https://sso.example.com/realms/main", "client_id": "mlflow", "client_secret": "right-password"}
+    words |= {"redirect_url": "https://mlflow.example.com/callback", **others.pop("oidc", {})}
+    words = {f"mlflow_server_oidc_{name}": value for name, value in words.items()}
+    return {"mlflow_server_login": "oidc", "mlflow_server_default_permission": "READ", **words, **others}
 
 
 # A version that is not installed.
@@ -273,6 +293,33 @@ CASES = [
     ("mlflow_server", "users without a login", {"mlflow_server_users": [{"name": "alice"}]}, r"mlflow_server_users.*need mlflow_server_login=basic-auth"),
     ("mlflow_server", "user twice", login(mlflow_server_users=[{"name": "alice"}] * 2), r"mlflow_server_users names alice more than once"),
     ("mlflow_server", "word that a user has not", login(mlflow_server_users=[{"name": "alice", "passwort": "x"}]), r"mlflow_server_users.*passwort"),
+    ("mlflow_server", "sign-on in an old version", sign_on(mlflow_server_version="3.12.0"), r"login=oidc needs MLflow 3\.16 or newer, not 3\.12\.0"),
+    (
+        "mlflow_server",
+        "sign-on with an old Python",
+        sign_on(mlflow_server_python="/usr/local/bin/python3.9"),
+        r"Python 3\.9.*with mlflow_server_login=oidc needs Python 3\.12",
+    ),
+    ("mlflow_server", "sign-on without a permission", sign_on(mlflow_server_default_permission=""), r"Set mlflow_server_default_permission.*READ"),
+    ("mlflow_server", "sign-on in front of gunicorn", sign_on(mlflow_server_engine="both"), r"set mlflow_server_engine=uvicorn"),
+    ("mlflow_server", "sign-on with jobs", sign_on(mlflow_server_jobs_enabled=True), r"leave mlflow_server_jobs_enabled and"),
+    ("mlflow_server", "sign-on with workspaces", sign_on(mlflow_server_workspaces_enabled=True), r"mlflow_server_workspaces_enabled off"),
+    ("mlflow_server", "sign-on without a secret", sign_on(oidc={"client_secret": ""}), r"login=oidc needs mlflow_server_oidc_client_secret,"),
+    ("mlflow_server", "sign-on without a client", sign_on(oidc={"client_id": ""}), r"needs mlflow_server_oidc_client_id, mlflow_server_oidc_audience,"),
+    ("mlflow_server", "provider in plain text", sign_on(oidc={"issuer_url": "http://sso.example.com"}), r"with https.*not 'http://sso\.example\.com'"),
+    ("mlflow_server", "provider that nobody named", sign_on(oidc={"issuer_url": ""}), r"mlflow_server_oidc_issuer_url.*not ''"),
+    ("mlflow_server", "way back in plain text", sign_on(oidc={"redirect_url": "http://m.example.com/callback"}), r"with https.*not 'http://m\.example"),
+    ("mlflow_server", "way back to elsewhere", sign_on(oidc={"redirect_url": "https://m.example.com/back"}), r"with the path /callback"),
+    ("mlflow_server", "groups that nobody named", sign_on(oidc={"admin_groups": []}), r"admin_groups must name a group each"),
+    ("mlflow_server", "two groups as one", sign_on(oidc={"groups": ["a,b"]}), r"names without commas, not 'a,b'"),
+    ("mlflow_server", "authority of a provider missing", sign_on(oidc={"ca_file": "/nonexistent.crt"}), r"no /nonexistent\.crt.*mlflow_server_oidc_ca_file"),
+    ("mlflow_server", "passwords with sign-on", sign_on(mlflow_server_users=[{"name": "alice"}]), r"mlflow_server_users.*need mlflow_server_login=basic-auth"),
+    (
+        "mlflow_server",
+        "variables of sign-on in the environment",
+        sign_on(mlflow_server_environment={"OIDC_VERIFY_SSL": "true", "SESSION_COOKIE_SECURE": "false"}),
+        r"may not hold SESSION_COOKIE_SECURE \(set mlflow_server_login\)",
+    ),
     ("mlflow_server", "workspaces without the switch", {"mlflow_server_workspaces": [{"name": "team-a"}]}, r"needs mlflow_server_workspaces_enabled"),
     (
         "mlflow_server",
@@ -417,13 +464,55 @@ CASES = [
     ("nginx_tls", "login with a colon", {"nginx_tls_users": [{"name": "al:ice", "password": "right-password"}]}, r"as 'al:ice' does"),
     ("nginx_tls", "login twice", {"nginx_tls_users": [{"name": "alice", "password": "right-password"}] * 2}, r"alice, alice\. Each name"),
     ("nginx_tls", "password with a line end", {"nginx_tls_users": [{"name": "alice", "password": "right-password\n"}]}, r"No usable password for alice"),
-    ("nginx_tls", "passwords beside certificates", {**clients("ci"), "nginx_tls_users": [{"name": "a", "password": "right-password"}]}, r"two ways in"),
+    (
+        "nginx_tls",
+        "passwords beside certificates",
+        {**clients("ci"), "nginx_tls_users": [{"name": "a", "password": "right-password"}]},
+        r"ways in of which one is chosen",
+    ),
     ("nginx_tls", "client with a slash", clients("../ci"), r"letter or digit, as \.\./ci does not"),
     ("nginx_tls", "client twice", clients("ci", "laptop", "ci"), r"names ci twice"),
     ("nginx_tls", "clients without a folder", {**clients("ci"), "nginx_tls_client_certificate_fetch_dir": ""}, r"fetch_dir is empty.*version control"),
     ("nginx_tls", "clients for ten years", {**clients("ci"), "nginx_tls_client_certificate_days": 3650}, r"days is 3650\. Set 1 to 1825"),
     ("nginx_tls", "few rounds", {"nginx_tls_password_rounds": 999}, r"nginx_tls_password_rounds is 999"),
     ("nginx_tls", "quote in the realm", {"nginx_tls_auth_realm": 'my "realm"'}, r"nginx_tls_auth_realm must hold no double quote"),
+    (
+        "nginx_tls",
+        "both ways in",
+        {"nginx_tls_users": [{"name": "a", "password": "right-password"}], "nginx_tls_auth_request_upstream": "127.0.0.1:4180"},
+        r"nginx_tls_auth_request_upstream are ways in of which one.*site_login",
+    ),
+    ("nginx_tls", "who is asked by a URL", {"nginx_tls_auth_request_upstream": "http://127.0.0.1:4180"}, r"Set host:port, or unix: with an absolute path"),
+    ("nginx_tls", "way to the login without slash", {"nginx_tls_auth_request_prefix": "oauth2"}, r"starts and does not end with a slash"),
+    ("nginx_tls", "way to the login where MLflow is", {"nginx_tls_auth_request_prefix": "/x", "nginx_tls_path_prefix": "/x"}, r"is not the path of MLflow"),
+    ("nginx_tls", "session with a dash", {"nginx_tls_auth_request_cookie": "my-session"}, r"'my-session'. Set a name of letters"),
+    ("oauth2_proxy", "issuer by plain http", proxy(issuer_url="http://login.example.com/realms/main"), r"'http://login.*begins with https://"),
+    ("oauth2_proxy", "no issuer", proxy(issuer_url=""), r"Set the provider's issuer"),
+    ("oauth2_proxy", "plain http redirect", proxy(redirect_url="http://mlflow.example.com/oauth2/callback"), r"Set the public https address of the site"),
+    ("oauth2_proxy", "redirect to another path", proxy(redirect_url="https://mlflow.example.com/callback"), r"followed by /oauth2/callback"),
+    ("oauth2_proxy", "no client", proxy(client_id=""), r"oauth2_proxy_client_id is not set"),
+    ("oauth2_proxy", "no client secret", proxy(client_secret=""), r"the secret that the provider gave for the client mlflow"),
+    ("oauth2_proxy", "client secret of the example", proxy(client_secret="CHANGE-ME"), r"not a placeholder such as CHANGE-ME"),
+    ("oauth2_proxy", "cookie secret too short", proxy(cookie_secret="right-password"), r"oauth2_proxy_cookie_secret has the wrong length.*32 characters"),
+    ("oauth2_proxy", "no cookie secret", proxy(cookie_secret=""), r"mlops\.mlflow\.secrets makes a random one"),
+    ("oauth2_proxy", "nobody may come in", proxy(allowed_groups=[]), r"Nobody is named who may come in. Set oauth2_proxy_allowed_groups"),
+    ("oauth2_proxy", "open to the network", proxy(address="0.0.0.0:4180"), r"It believes whoever asks it, so set a socket"),
+    ("oauth2_proxy", "no identity asked for", proxy(scopes=["profile"]), r"oauth2_proxy_scopes lacks openid"),
+    ("oauth2_proxy", "logout by plain http", proxy(logout_url="http://login.example.com/logout"), r"oauth2_proxy_logout_url.*must begin with https://"),
+    ("oauth2_proxy", "other issuer by plain http", proxy(jwt_issuers=[{"issuer": "http://ci", "audience": "mlflow"}]), r"unlike http://ci"),
+    ("oauth2_proxy", "name of a cookie with a dash", proxy(cookie_name="__Host-mlflow"), r"'__Host-mlflow'. Set letters, digits and _ alone"),
+    ("oauth2_proxy", "sessions that nobody renews", proxy(cookie_refresh_seconds=0), r"who was logged out or locked at the provider would stay in"),
+    ("oauth2_proxy", "sessions renewed after their end", proxy(cookie_refresh_seconds=43200), r"below oauth2_proxy_cookie_expire_seconds"),
+    ("oauth2_proxy", "path without a slash", proxy(prefix="oauth2", redirect_url="https://mlflow.example.comoauth2/callback"), r"is 'oauth2' and must start"),
+    ("oauth2_proxy", "way around the login", proxy(settings={"skip_auth_routes": [".*"]}), r"must not hold skip_auth_routes"),
+    ("oauth2_proxy", "secret among the settings", proxy(settings={"cookie_secret": "right-password"}), r"must not hold cookie_secret"),
+    ("oauth2_proxy", "no release for the machine", proxy(source_file="", url=""), r"There is no release for .*set oauth2_proxy_source_file"),
+    ("oauth2_proxy", "address with a login", proxy(source_file="", url=f"https://{LOGIN}@example.com/x.tar.gz"), r"without a login, since it is shown"),
+    ("oauth2_proxy", "checksum of another kind", proxy(source_file="", checksum="md5:x"), r"must be 'sha256:' and 64.*not md5:x"),
+    ("oauth2_proxy", "release missing on the controller", proxy(source_file="/nonexistent.tar.gz"), r"/nonexistent\.tar\.gz does not exist on the controller"),
+    ("oauth2_proxy", "release with another checksum", proxy(checksum="sha256:" + "0" * 64), r"does not have the checksum"),
+    ("oauth2_proxy", "CA missing on the controller", proxy(provider_ca_file="/nonexistent.crt"), r"/nonexistent\.crt does not exist on the controller"),
+    ("oauth2_proxy", "port taken", proxy(address="127.0.0.1:5999"), r"5999.*python3.*oauth2_proxy_address"),
     ("nginx_tls", "header with a blank", {"nginx_tls_response_headers": {"My Header": "x"}}, r"not My Header"),
     ("nginx_tls", "quote in a header", {"nginx_tls_response_headers": {"X-Mine": 'a "b"'}}, r'as a "b" does'),
     ("nginx_tls", "no source of scripts", {"nginx_tls_script_sources": []}, r"nginx_tls_script_sources is empty"),
@@ -614,7 +703,9 @@ def numbers_as_text(role):
 
 
 @pytest.mark.usefixtures("cases")
-@pytest.mark.parametrize(("roles", "arguments"), [(("postgres", "mlflow_server"), ()), (("backup", "firewall", "minio", "nginx_tls"), ("--check",))])
+@pytest.mark.parametrize(
+    ("roles", "arguments"), [(("postgres", "mlflow_server"), ()), (("backup", "firewall", "minio", "nginx_tls", "oauth2_proxy"), ("--check",))]
+)
 def test_numbers_may_be_text_and_facts_are_gathered_where_they_are_missing(roles, arguments):
     """What runs needs no change; what does not is planned."""
     done, _said, stats = run([(role, numbers_as_text(role)) for role in roles], *arguments, case_gather_facts=False)

@@ -67,16 +67,33 @@ def test_all_in_one(inventory, wire):
     assert found["postgres_max_connections"] == 2 * (2 * 20 + 45) + 20
 
 
-@pytest.mark.parametrize(("way", "nginx", "mlflow"), [("nginx", True, False), ("mlflow", False, True), ("open", False, False), ("Open", True, False)])
-def test_one_of_the_two_asks_for_the_login(inventory, wire, way, nginx, mlflow):
+WAYS = {"nginx": (True, ""), "mlflow": (False, "basic-auth"), "oidc": (False, "oidc"), "proxy": (False, ""), "open": (False, ""), "Open": (True, "")}
+
+
+@pytest.mark.parametrize(("way", "nginx", "login"), [(way, *asked) for way, asked in WAYS.items()])
+def test_one_alone_asks_for_the_login(inventory, wire, way, nginx, login):
     """What is no way in, which the preflight refuses, opens nothing."""
-    (found,) = wire(inventory(on(*GROUPS), {"site_login": way})).values()
+    (found,) = wire(inventory(on(*GROUPS), {"site_login": way, "vault_site_oidc_client_secret": "secret of a vault"})).values()
     assert [user["name"] for user in found["nginx_tls_users"]] == (["mlflow"] if nginx else [])
-    assert found["mlflow_server_login"] == ("basic-auth" if mlflow else "")
+    assert found["nginx_tls_auth_request_upstream"] == ("unix:/run/oauth2-proxy/oauth2-proxy.sock" if way == "proxy" else "")
+    assert found["nginx_tls_socket_groups"] == (["mlflow", "oauth2-proxy"] if way == "proxy" else ["mlflow"])
+    assert found["mlflow_server_login"] == login
     assert found["mlflow_server_admin_password"] == "site_login_password of a vault"
-    assert ("mlflow_auth" in [database["name"] for database in found["postgres_databases"]]) == mlflow
-    assert found["mlflow_server_auth_database"] == {**found["mlflow_server_database"], "name": "mlflow_auth"}
-    assert found["postgres_max_connections"] == (3 if mlflow else 2) * (2 * 20 + 45) + 20
+    databases = {database["name"] for database in found["postgres_databases"]} & {"mlflow_auth", "mlflow_oidc"}
+    assert databases == ({found["mlflow_server_auth_database"]["name"]} if login else set())
+    assert found["mlflow_server_auth_database"] == {**found["mlflow_server_database"], "name": "mlflow_oidc" if way == "oidc" else "mlflow_auth"}
+    # Single sign-on has one server for all paths.
+    assert found["mlflow_server_engine"] == ("uvicorn" if way == "oidc" else "both")
+    assert bool(found["nginx_tls_fastapi_upstreams"]) == (way != "oidc")
+    assert found["postgres_max_connections"] == (3 if login else 2) * (2 * 45 if way == "oidc" else 2 * 20 + 45) + 20
+
+
+def test_people_come_back_from_the_provider_to_the_public_name(inventory, wire):
+    variables = {"site_login": "oidc", "site_oidc_issuer_url": "https://sso.example.com", "site_https_port": 8443, "site_oidc_groups": ["a", "b"]}
+    (found,) = wire(inventory(on(*GROUPS), {**variables, "vault_site_oidc_client_secret": "secret of a vault"})).values()
+    assert found["mlflow_server_oidc_redirect_url"] == "https://mlflow.example.com:8443/callback"
+    assert found["mlflow_server_oidc_client_secret"] == "secret of a vault"
+    assert (found["mlflow_server_oidc_groups"], found["mlflow_server_oidc_admin_groups"]) == (["a", "b"], ["mlflow-admin"])
 
 
 def test_clients_come_in_by_certificate(inventory, wire):
@@ -164,6 +181,30 @@ def test_a_way_of_artifacts_without_what_it_needs_is_refused(inventory, groups, 
     assert says in " ".join(done.stdout.split())
 
 
+PROVIDER = {"site_login": "proxy", "site_oidc_issuer_url": "https://login.example.com", "site_oidc_groups": ["team"]}
+PROVIDER_SECRETS = {"vault_site_oidc_client_secret": "secret of a vault", "vault_oauth2_proxy_cookie_secret": "c" * 32}
+
+
+def test_a_provider_of_logins(inventory):
+    """What the example gives to the role, which `preflight.yml` takes; without its secrets it says where they belong."""
+    options = ("--connection=local", "--skip-tags=postgres,minio,mlflow_server")
+    done = play(inventory(on(*GROUPS), {**PROVIDER, **PROVIDER_SECRETS}), "playbooks/preflight.yml", *options)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_a_provider_whose_secret_is_missing(inventory):
+    options = ("--connection=local", "--skip-tags=postgres,minio,mlflow_server")
+    done = play(inventory(on(*GROUPS), PROVIDER), "playbooks/preflight.yml", *options)
+    assert done.returncode != 0
+    assert "vault_site_oidc_client_secret: set the secret that the provider of logins gave" in " ".join(done.stdout.split())
+
+
+def test_a_provider_without_nginx_is_refused(inventory):
+    done = play(inventory(on(*GROUPS[:3]), PROVIDER), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres,minio,mlflow_server")
+    assert done.returncode != 0
+    assert "site_login proxy needs nginx of the site" in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize("enabled", [True, "yes", False, "false"])
 def test_the_packet_filter_guards_what_runs_on_a_host(inventory, wire, enabled):
     variables = {"site_firewall_enabled": enabled, "site_firewall_s3_clients": ["198.51.100.0/24"]}
@@ -208,11 +249,12 @@ BACKUP = {
 }
 
 
-def test_backups_hold_the_users_of_mlflow(inventory, wire):
-    (found,) = wire(inventory(on(*GROUPS, "backup"), {**BACKUP, "site_login": "mlflow"})).values()
-    assert found["backup_databases"]["auth"] == {**found["backup_databases"]["tracking"], "name": "mlflow_auth"}
-    assert found["backup_restore_databases"]["auth"] == found["mlflow_server_auth_database"]
-    assert next(database for database in found["postgres_databases"] if database["name"] == "mlflow_auth")["readers"] == ["mlflow_backup"]
+@pytest.mark.parametrize(("way", "component"), [("mlflow", "auth"), ("oidc", "oidc")])
+def test_backups_hold_the_users_of_mlflow(inventory, wire, way, component):
+    (found,) = wire(inventory(on(*GROUPS, "backup"), {**BACKUP, "site_login": way, "vault_site_oidc_client_secret": "secret of a vault"})).values()
+    assert found["backup_databases"][component] == {**found["backup_databases"]["tracking"], "name": f"mlflow_{component}"}
+    assert found["backup_restore_databases"][component] == found["mlflow_server_auth_database"]
+    assert next(database for database in found["postgres_databases"] if database["name"] == f"mlflow_{component}")["readers"] == ["mlflow_backup"]
 
 
 def test_backups_of_all_in_one(inventory, wire):
