@@ -65,7 +65,7 @@ timed "requirements/uv.txt" lock_uv
 timed "requirements/go.txt" compile requirements/go.txt 3.11 requirements/go.in
 timed "roles/minio/files/tools-requirements.txt" compile roles/minio/files/tools-requirements.txt 3.9 requirements/minio-tools.in
 timed "benchmarks/requirements.txt" compile benchmarks/requirements.txt 3.11 requirements/bench.in
-for name in mlflow-2.22.5 s3; do
+for name in browser mlflow-2.22.5 s3; do
   timed "tests/requirements/$name.txt" compile "tests/requirements/$name.txt" 3.10 "tests/requirements/$name.in"
 done
 # sslyze has no wheel.

@@ -10,6 +10,7 @@ import pytest
 SCENARIO = Path(__file__).parent.parent
 WORK = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 SITE, PROVIDER = "site-sso", "site-sso-keycloak"
+ISSUER = f"https://{PROVIDER}:8443/realms/mlops"
 
 
 def execute(container, *argv, stdin="", env=None):
@@ -38,7 +39,7 @@ def visit():
     visitors = (SCENARIO / "input/visitors.py").read_text()
     env = {
         "SITE_URL": f"https://{SITE}",
-        "ISSUER": f"https://{PROVIDER}:8443/realms/mlops",
+        "ISSUER": ISSUER,
         "VISITORS": (SCENARIO / "keycloak/mlops-realm.json").read_text(),
     }
 

@@ -2,11 +2,11 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from conftest import ISSUER, SCENARIO
 
-ROOT = Path(__file__).parents[3]
+ROOT = SCENARIO.parent.parent
 # Until the site works again.
 WAIT = """
 import time
@@ -74,7 +74,7 @@ def test_a_job_outlives_its_token(visit):
     """MLflow's client takes what the environment holds by then."""
     code = """
 import time
-os.environ.update(MLFLOW_TRACKING_URI=SITE, MLFLOW_TRACKING_SERVER_CERT_PATH=CA, MLFLOW_TRACKING_TOKEN=token("ci-brief"), MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+os.environ.update(MLFLOW_TRACKING_URI=SITE, MLFLOW_TRACKING_SERVER_CERT_PATH=CA, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
 import mlflow
 client, answers = mlflow.MlflowClient(), []
 def search():
@@ -82,6 +82,7 @@ def search():
         return len(client.search_experiments(max_results=1))
     except mlflow.MlflowException as exc:
         return exc.get_http_status_code() if "401" not in str(exc) else 401
+os.environ["MLFLOW_TRACKING_TOKEN"] = token("ci-brief")
 answers.append(search())
 time.sleep(7)
 answers.append(search())
@@ -203,6 +204,46 @@ print(json.dumps([ask_as(), ask_as(Authorization="Bearer " + token("ci")), led.h
     assert (refused, let_in) == (401, 200)
     assert "redirect_uri=https%3A%2F%2Fsite-sso%2Foauth2%2Fcallback" in led
     assert "evil" not in led + bounced
+
+
+# The browser's own store of CAs.
+TRUST = """
+set -e
+rm -rf /root/.pki/nssdb /root/ca-*
+mkdir -p /root/.pki/nssdb
+certutil -d sql:/root/.pki/nssdb -N --empty-password
+csplit --silent --elide-empty-files --prefix=/root/ca- /root/cas.crt '/-----BEGIN/' '{*}'
+for ca in /root/ca-*; do certutil -d sql:/root/.pki/nssdb -A -t C,, -n "$ca" -i "$ca"; done
+"""
+
+
+def test_a_person_with_a_real_browser(visit, at_provider):
+    made = visit("""
+import time
+login = {"Authorization": "Bearer " + token("ci")}
+api = lambda path, body: requests.post(f"{SITE}/api/2.0/mlflow/{path}", json=body, headers=login, timeout=60, verify=CA).json()
+experiment = api("experiments/create", {"name": "for a browser " + os.urandom(4).hex()})["experiment_id"]
+now = int(time.time() * 1000)
+run = api("runs/create", {"experiment_id": experiment, "run_name": "seen-by-a-browser", "start_time": now})["run"]["info"]["run_id"]
+api("runs/log-metric", {"run_id": run, "key": "loss", "value": 0.25, "timestamp": now})
+print(json.dumps(experiment))
+""")
+    at_provider("sh", stdin=TRUST)
+    env = {
+        "SITE_URL": "https://site-sso",
+        "PERSON": "alice",
+        "PASSWORD": "alice of the tests",
+        "EXPERIMENT": made,
+        "RUN": "seen-by-a-browser",
+    }
+    found = json.loads(
+        at_provider("timeout", "300", "/opt/browser/bin/python", "-", stdin=(SCENARIO / "input/browse.py").read_text(), env=env).splitlines()[-1]
+    )
+    assert found["led_to"] == found["after_logout"] == f"{ISSUER}/protocol/openid-connect/auth"
+    assert ["_oauth2_proxy", True, True, "Lax"] in found["cookies"]
+    # The assistant is refused on every site, and MLflow itself lacks a file.
+    login = re.compile(r"401|: 403$|Refused|BLOCKED|Content Security|CORS")
+    assert [words for words in found["complaints"] if login.search(words) and "/assistant/" not in words] == []
 
 
 ROUTES = """
