@@ -150,12 +150,12 @@ def main() -> t.NoReturn:
     with tempfile.TemporaryDirectory(dir=module.tmpdir) as work:
         # In a folder that is open to this user alone.
         contents = ("ca_content", "issuer_ca_content", "client_cert_content")
-        ca_file, issuer_ca_file, options["client_cert_file"] = (written(work, name, module.params[name]) for name in contents)
+        options["ca_file"], issuer_ca_file, options["client_cert_file"] = (written(work, name, module.params[name]) for name in contents)
         try:
             if module.params["issuer_url"]:
                 client = (module.params["client_id"], module.params["client_secret"])
                 options["token"] = fetch_token(module.params["issuer_url"], client, issuer_ca_file, options["timeout"])
-            configure_client(ca_file=ca_file, **options)
+            configure_client(s3=module.params["s3"], **options)
             # The client prints; standard output is for the result alone.
             with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
                 seconds = SmokeTest(artifact_bytes=artifact_bytes, **options).run()
