@@ -18,25 +18,31 @@ compile() {
 
 packages() { sed -n 's/^\([A-Za-z0-9_.-]*\)==.*/\1/p' "$1" | sort -u; }
 
-# release VERSION: the revisions of its databases, for plans that are made before it is installed.
+# release VERSION [REQUIREMENT]...: the revisions of its databases, for plans that are made before it is installed.
 release() {
   local package
   package=$(mktemp -d)
-  "$VENV/bin/uv" pip install --no-config --quiet --no-deps --target "$package" "mlflow==$1"
+  "$VENV/bin/uv" pip install --no-config --quiet --no-deps --target "$package" "mlflow==$1" "${@:2}"
   PYTHONPATH=$ROOT/collections "$VENV/bin/python" scripts/release.py "$1" "$package/mlflow"
   rm -r "$package"
 }
 
 lock_mlflow() {
-  local version=$1 dir=roles/mlflow_server/files/locks/$1 addon without package
+  local version=$1 dir=roles/mlflow_server/files/locks/$1 addon without plugins package
   echo "mlflow==$version" | compile "$dir/server.txt" 3.10 - requirements/mlflow.in
   without=()
   for package in $(packages "$dir/server.txt"); do without+=(--no-emit-package "$package"); done
+  without+=(--constraint "$dir/server.txt")
   for addon in requirements/mlflow-*.in; do
     addon=$(basename "${addon#*-}" .in)
-    compile "$dir/$addon.txt" 3.10 "${without[@]}" --constraint "$dir/server.txt" "requirements/mlflow-$addon.in"
+    case $addon in
+      oidc) ! printf '%s\n' 3.16 "$version" | sort --check=quiet --version-sort ||
+        compile "$dir/$addon.txt" 3.12 "${without[@]}" --override <(echo gunicorn) "requirements/mlflow-$addon.in" ;;
+      *) compile "$dir/$addon.txt" 3.10 "${without[@]}" "requirements/mlflow-$addon.in" ;;
+    esac
   done
-  release "$version" >"$dir/release.json"
+  mapfile -t plugins < <(sed -n 's/^\(mlflow-oidc-auth==[0-9.]*\).*/\1/p' "$dir"/*.txt)
+  release "$version" "${plugins[@]}" >"$dir/release.json"
 }
 
 lock_uv() {

@@ -213,7 +213,8 @@ def contract(step: Step) -> None:
     for lock in sorted(ROOT.glob("roles/mlflow_server/files/locks/*/server.txt")):
         folder = Path(ENV["MLOPS_CACHE_DIR"]) / "contract" / lock.parent.name
         step.call(uv, "venv", *options, "--allow-existing", "--python", ROOT / ".venv/bin/python", folder)
-        step.call(uv, "pip", "sync", *options, "--require-hashes", "--only-binary=:all:", "--python", folder / "bin/python", lock, lock.with_name("auth.txt"))
+        locks = [lock, lock.with_name("auth.txt"), *lock.parent.glob("oidc.txt")]
+        step.call(uv, "pip", "sync", *options, "--require-hashes", "--only-binary=:all:", "--python", folder / "bin/python", *locks)
         step.call(folder / "bin/python", "-W", "ignore", ROOT / "tests/contract/contract.py", PYTHONDONTWRITEBYTECODE="")
 
 

@@ -18,8 +18,13 @@ options:
     elements: str
     required: true
   auth_database_uri:
-    description: URI of the database of MLflow's own login, where it is used.
+    description: URI of the database of the login application, where one is used.
     type: str
+  auth_component:
+    description: Which schema that database holds, as in M(mlops.mlflow.mlflow_db_upgrade).
+    type: str
+    choices: [auth, oidc]
+    default: auth
   virtualenv:
     description: Folder of the virtual environment whose Python does the work.
     type: path

@@ -60,8 +60,9 @@ options:
     description:
       - Which schema the database holds. The model registry has the schema V(tracking).
       - MLflow itself cannot create its auth schema on MariaDB.
+      - V(oidc) is that of the users of C(mlflow-oidc-auth), which has to be installed beside MLflow.
     type: str
-    choices: [tracking, auth]
+    choices: [tracking, auth, oidc]
     default: tracking
   virtualenv:
     description:

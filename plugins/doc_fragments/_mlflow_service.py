@@ -55,6 +55,12 @@ options:
       - The configuration of MLflow's own login application (E(MLFLOW_AUTH_CONFIG_PATH)), by whose administrator the server is asked.
       - Without it, or where it does not exist, the server is asked without a login.
     type: path
+  single_sign_on:
+    description:
+      - The login application is C(mlflow-oidc-auth), which lets no machine in by a password. The server then serves when it says that it is ready, and
+        refuses who has no login.
+    type: bool
+    default: false
   files:
     description:
       - Files, folders and links that the units read. They are kept, and put back.

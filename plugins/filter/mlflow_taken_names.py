@@ -13,7 +13,7 @@ version_added: 1.0.0
 short_description: Environment variables of MLflow that the role mlflow_server sets from a variable of its own
 description:
   - The same in two places would hide which of them counts.
-positional: _input, s3
+positional: _input, s3, oidc
 options:
   _input:
     description: Names of environment variables, or a dictionary by them.
@@ -23,6 +23,10 @@ options:
     description: Whether artifacts are in S3, so that the role sets what leads there.
     type: bool
     required: true
+  oidc:
+    description: Whether the server has single sign-on, for which the role sets more.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

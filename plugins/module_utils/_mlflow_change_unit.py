@@ -49,6 +49,7 @@ WantedBy=multi-user.target
 ARGUMENTS: dict[str, t.Any] = {
     "backend_store_uris": {"type": "list", "elements": "str", "required": True, "no_log": True},
     "auth_database_uri": {"type": "str", "no_log": True},
+    "auth_component": {"type": "str", "choices": ["auth", "oidc"], "default": "auth"},
     "virtualenv": {"type": "path", "required": True},
     "restore_dir": {"type": "path", "required": True},
     "keep": {"type": "int", "default": 3},
@@ -76,7 +77,8 @@ class Unit:
         uris = {f"tracking-{number}" if number > 1 else "tracking": uri for number, uri in enumerate(self._asked["backend_store_uris"], 1)}
         self.databases = {name: self._database(uri, "tracking") for name, uri in uris.items()}
         if self._asked["auth_database_uri"]:
-            self.databases["auth"] = self._database(self._asked["auth_database_uri"], "auth")
+            component = self._asked["auth_component"]
+            self.databases[component] = self._database(self._asked["auth_database_uri"], component)
 
     def _database(self, uri: str, component: str) -> Database:
         return Database(self._module.run_command, uri, os.path.join(self._asked["virtualenv"], "bin", "python"), component)

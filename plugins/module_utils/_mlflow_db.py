@@ -444,7 +444,7 @@ def module_arguments(**options: t.Any) -> dict[str, t.Any]:
         "argument_spec": {
             "backend_store_uri": {"type": "str", "no_log": True},
             **CONNECTION,
-            "component": {"type": "str", "choices": ["tracking", "auth"], "default": "tracking"},
+            "component": {"type": "str", "choices": ["tracking", "auth", "oidc"], "default": "tracking"},
             "virtualenv": {"type": "path"},
             "python": {"type": "path"},
             **options,

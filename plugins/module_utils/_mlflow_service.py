@@ -36,13 +36,15 @@ URI_PASSWORD = re.compile(r"://[^:/@\s]*:([^@\s]*)@")
 # What is shorter cannot be told from other words.
 SHORTEST_SECRET = 4
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
+# Where mlflow-oidc-auth says that it reaches its database and knows its provider.
+READY = "/health/ready"
 LOG_LINES = 20
 # The parent of uvicorn's workers lives on when they die, and starts others in their place.
 WORKER_DIED = re.compile(r"Child process \[[0-9]+\] died")
 WORKER_DEATHS = 4
 # Among the kept files, how the server that they belong to was asked, by these options.
 PROOF = "proof.json"
-PROOF_OPTIONS = ("units", "version", "tls", "login_file")
+PROOF_OPTIONS = ("units", "version", "tls", "login_file", "single_sign_on")
 
 
 # How a module is told about the server.
@@ -68,6 +70,7 @@ ARGUMENTS: dict[str, t.Any] = {
         },
     },
     "login_file": {"type": "path"},
+    "single_sign_on": {"type": "bool", "default": False},
     "files": {"type": "list", "elements": "path", "default": []},
     "environment_files": {"type": "list", "elements": "path", "default": []},
     "timeout": {"type": "int", "default": 300},
@@ -105,6 +108,8 @@ class Access(t.NamedTuple):
     tls: Tls | None = None
     # MLflow's configuration of its login, with the administrator.
     login_file: str | None = None
+    # Which has no login for a machine, so that all it can see is who is refused.
+    single_sign_on: bool = False
 
     def headers(self) -> dict[str, str]:
         login = read_login(self.login_file)
@@ -170,11 +175,12 @@ def answers(unit: Unit, access: Access, paths: t.Iterable[str], timeout: float) 
 
 def ask(unit: Unit, access: Access, version: str | None, timeout: float) -> str | None:
     """What is wrong with the answers of a server, None when nothing is: its version, and something that is in the database."""
+    wanted = {READY: http.client.OK, SEARCH: http.client.UNAUTHORIZED} if access.single_sign_on else dict.fromkeys((SEARCH, "/version"), http.client.OK)
     try:
-        for path, status, body in answers(unit, access, (SEARCH, "/version"), timeout):
-            if status == http.client.UNAUTHORIZED and access.login_file:
+        for path, status, body in answers(unit, access, wanted, timeout):
+            if status == http.client.UNAUTHORIZED != wanted[path] and access.login_file:
                 return f"does not take the login of the administrator that {access.login_file} names: in MLflow's database the password is another one"
-            if status != http.client.OK:
+            if status != wanted[path]:
                 return f"answers {status} to {path}: {body[:300]}"
             if path == "/version" and version not in (None, body):
                 return f"is MLflow {body[:30]}, not {version}"
@@ -326,11 +332,12 @@ class Service:
     def __init__(self, run_command: t.Callable[..., t.Any], proof: dict[str, t.Any], timeout: float) -> None:
         """How it is asked is in the form of the module's options: PROOF_OPTIONS."""
         self._run = run_command
-        self.proof = {name: proof[name] for name in PROOF_OPTIONS}
+        # What an older collection has kept says less.
+        self.proof = {name: proof.get(name) for name in PROOF_OPTIONS}
         self.units = units = [Unit(**unit) for unit in proof["units"]]
         self.names = [unit.name for unit in units]
         self.timer = f"{units[0].name.removesuffix('.service')}-resume.timer"
-        self.access = Access(Tls(**proof["tls"]) if proof["tls"] else None, proof["login_file"])
+        self.access = Access(Tls(**proof["tls"]) if proof["tls"] else None, proof["login_file"], bool(self.proof["single_sign_on"]))
         self._version = proof["version"]
         self._timeout = timeout
 

@@ -6,17 +6,21 @@ Usage: <venv>/bin/python tests/contract/contract.py     Each check uses the real
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import importlib.util
 import inspect
 import json
 import os
 import re
+import ssl
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import types
+from datetime import datetime, timedelta, timezone
 from io import StringIO
 from pathlib import Path
 
@@ -129,7 +133,7 @@ def matched(kind, paths):
 
 def check_schema():
     """`mlflow.store.db.utils` and `mlflow.server.auth.db.utils` make and change the schema, and it is known by its tables."""
-    for component, uri in (("tracking", DATABASE), ("auth", f"sqlite:///{WORK}/auth.db")):
+    for component, uri in (("tracking", DATABASE), ("auth", f"sqlite:///{WORK}/auth.db"), *([("oidc", f"sqlite:///{WORK}/oidc.db")] if HAS_OIDC else [])):
         engine = sqlalchemy.create_engine(uri)
         schema.bring_to_head(component, engine, empty=True)
         schema.bring_to_head(component, engine, empty=False)
@@ -306,6 +310,43 @@ def check_login():
     assert auth.store.engine.pool.checkedin() == 0
 
 
+def check_single_sign_on():
+    """mlflow-oidc-auth is in front of all that MLflow has, and what we put there checks names and gives each request a thread."""
+    # Two logins in one application would both ask.
+    assert not HAS_OIDC or os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-W", "ignore", __file__, "single_sign_on"]) == 0
+
+
+def single_sign_on():
+    os.environ.update(OIDC_USERS_DB_URI=f"sqlite:///{WORK}/oidc.db", OIDC_DISCOVERY_URL="https://sso.example", OIDC_CLIENT_ID="x", OIDC_CLIENT_SECRET="x")
+    os.environ.update(MLFLOW_SERVER_ALLOWED_HOSTS="localhost:*")
+    command, passed = started(["server", "--app-name", "oidc-auth"], MLFLOW_UVICORN_OPTS="--timeout-keep-alive 75")
+    assert command[-3:] == ["--app-dir", str(INSIDE / "server"), "bounds:oidc_app"], command
+    os.environ["_MLFLOW_SGI_NAME"] = passed["_MLFLOW_SGI_NAME"]
+    app = bounds.oidc_app
+    assert isinstance(app, bounds.Bounded)
+    assert ask(app, "/health/ready")[0] == 200
+    for path in ("/version", "/v1/traces", "/api/2.0/mlflow/experiments/search", "/graphql"):
+        assert ask(app, path)[0] == 401, path
+    assert ask(app, "/login", host=b"evil.example")[0] == 403
+    from mlflow_oidc_auth.store import store
+
+    assert store.engine.pool is not None
+    store.create_user("x", "x", is_admin=True)
+    _record, token = store.create_user_token("x", "x", datetime.now(timezone.utc) + timedelta(days=1), created_by="x")
+    login = (b"authorization", b"Basic " + base64.b64encode(f"x:{token}".encode()))
+    met = threading.Barrier(2)
+
+    def wait_for_another():
+        met.wait(20)
+        return "met"
+
+    async def both():
+        return await asyncio.gather(*(answer(app, "/version", login) for _time in range(2)))
+
+    with put(mlflow.server.app, "view_functions", {**mlflow.server.app.view_functions, "version": wait_for_another}):
+        assert [body for _status, _headers, body in asyncio.run(both())] == [b"met"] * 2
+
+
 class Repository:
     """A store whose files have to be fetched, as those of S3."""
 
@@ -336,8 +377,12 @@ def check_bounds():
         assert (status, headers.get(b"content-length"), body) == (200, b"1234", bytes(1234)), (status, headers)
 
 
-def ask(app, path):
+def ask(app, path, *headers, host=b"localhost:5000"):
     """What an ASGI application answers to a GET."""
+    return asyncio.run(answer(app, path, *headers, host=host))
+
+
+async def answer(app, path, *headers, host=b"localhost:5000"):
     sent = []
 
     messages = [{"type": "http.request", "body": b""}]
@@ -351,8 +396,8 @@ def ask(app, path):
         sent.append(message)
 
     scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode()}
-    scope |= {"query_string": b"", "root_path": "", "headers": [(b"host", b"localhost:5000")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 5000)}
-    asyncio.run(app({**scope, "state": {}}, receive, send))
+    scope |= {"query_string": b"", "root_path": "", "headers": [(b"host", host), *headers], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 5000)}
+    await app({**scope, "state": {}}, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent[1:])
 
 
@@ -480,10 +525,14 @@ def check_environment():
     names = {one or other for path in templates for one, other in NAMES.findall(path.read_text())}
     assert len(names) > 35, f"only {len(names)} names found"
     known = environment_names()
-    for name in sorted(names - outside):
+    if HAS_OIDC:
+        text = inspect.getsource(importlib.import_module("mlflow_oidc_auth.config")) + ssl.get_default_verify_paths().openssl_cafile_env
+        unknown = [name for name in environment.FROM_OIDC_VARIABLES if name not in text]
+        assert not unknown, unknown
+    for name in sorted(names - outside - environment.FROM_OIDC_VARIABLES.keys()):
         source = next((text for start, text in sources.items() if name.startswith(start)), None)
         assert name in source if source else name in known, f"{name} is no variable of this version"
-    missing = (environment.FROM_VARIABLES.keys() | environment.FROM_S3_VARIABLES.keys()) - names
+    missing = (environment.FROM_VARIABLES.keys() | environment.FROM_S3_VARIABLES.keys() | environment.FROM_OIDC_VARIABLES.keys()) - names
     assert not missing, f"the templates do not set {sorted(missing)}"
 
 
@@ -546,10 +595,14 @@ def check_cleanup():
 
 
 LOCKS = sorted((path.parent.name for path in ROLE.glob("files/locks/*/server.txt")), key=lambda name: [int(part) for part in re.findall("[0-9]+", name)])
+HAS_OIDC = importlib.util.find_spec("mlflow_oidc_auth") is not None
 IS_NEWEST = mlflow.__version__ == LOCKS[-1]
 
 
 def main():
+    if sys.argv[1:]:
+        globals()[sys.argv[1]]()
+        return 0
     failed = 0
     for name, check in list(globals().items()):
         if name.startswith("check_"):

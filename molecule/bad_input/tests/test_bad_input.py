@@ -113,6 +113,13 @@ def login(password="right-password", **others):
     return {"mlflow_server_login": "basic-auth", "mlflow_server_admin_password": password, "mlflow_server_default_permission": "READ", **others}
 
 
+def sign_on(**others):
+    words = {"issuer_url": "https://sso.example.com/realms/main", "client_id": "mlflow", "client_secret": "right-password"}
+    words |= {"redirect_url": "https://mlflow.example.com/callback", **others.pop("oidc", {})}
+    words = {f"mlflow_server_oidc_{name}": value for name, value in words.items()}
+    return {"mlflow_server_login": "oidc", "mlflow_server_default_permission": "READ", **words, **others}
+
+
 # A version that is not installed.
 OTHER_VERSION = next(
     path.name for path in sorted(ROOT.glob("roles/mlflow_server/files/locks/*")) if f"mlflow_server_version: {path.name}\n" not in DEFAULTS.read_text()
@@ -277,6 +284,33 @@ CASES = [
     ("mlflow_server", "users without a login", {"mlflow_server_users": [{"name": "alice"}]}, r"mlflow_server_users.*need mlflow_server_login=basic-auth"),
     ("mlflow_server", "user twice", login(mlflow_server_users=[{"name": "alice"}] * 2), r"mlflow_server_users names alice more than once"),
     ("mlflow_server", "word that a user has not", login(mlflow_server_users=[{"name": "alice", "passwort": "x"}]), r"mlflow_server_users.*passwort"),
+    ("mlflow_server", "sign-on in an old version", sign_on(mlflow_server_version="3.12.0"), r"login=oidc needs MLflow 3\.16 or newer, not 3\.12\.0"),
+    (
+        "mlflow_server",
+        "sign-on with an old Python",
+        sign_on(mlflow_server_python="/usr/local/bin/python3.9"),
+        r"Python 3\.9.*with mlflow_server_login=oidc needs Python 3\.12",
+    ),
+    ("mlflow_server", "sign-on without a permission", sign_on(mlflow_server_default_permission=""), r"Set mlflow_server_default_permission.*READ"),
+    ("mlflow_server", "sign-on in front of gunicorn", sign_on(mlflow_server_engine="both"), r"set mlflow_server_engine=uvicorn"),
+    ("mlflow_server", "sign-on with jobs", sign_on(mlflow_server_jobs_enabled=True), r"leave mlflow_server_jobs_enabled and"),
+    ("mlflow_server", "sign-on with workspaces", sign_on(mlflow_server_workspaces_enabled=True), r"mlflow_server_workspaces_enabled off"),
+    ("mlflow_server", "sign-on without a secret", sign_on(oidc={"client_secret": ""}), r"login=oidc needs mlflow_server_oidc_client_secret,"),
+    ("mlflow_server", "sign-on without a client", sign_on(oidc={"client_id": ""}), r"needs mlflow_server_oidc_client_id, mlflow_server_oidc_audience,"),
+    ("mlflow_server", "provider in plain text", sign_on(oidc={"issuer_url": "http://sso.example.com"}), r"with https.*not 'http://sso\.example\.com'"),
+    ("mlflow_server", "provider that nobody named", sign_on(oidc={"issuer_url": ""}), r"mlflow_server_oidc_issuer_url.*not ''"),
+    ("mlflow_server", "way back in plain text", sign_on(oidc={"redirect_url": "http://m.example.com/callback"}), r"with https.*not 'http://m\.example"),
+    ("mlflow_server", "way back to elsewhere", sign_on(oidc={"redirect_url": "https://m.example.com/back"}), r"with the path /callback"),
+    ("mlflow_server", "groups that nobody named", sign_on(oidc={"admin_groups": []}), r"admin_groups must name a group each"),
+    ("mlflow_server", "two groups as one", sign_on(oidc={"groups": ["a,b"]}), r"names without commas, not 'a,b'"),
+    ("mlflow_server", "authority of a provider missing", sign_on(oidc={"ca_file": "/nonexistent.crt"}), r"no /nonexistent\.crt.*mlflow_server_oidc_ca_file"),
+    ("mlflow_server", "passwords with sign-on", sign_on(mlflow_server_users=[{"name": "alice"}]), r"mlflow_server_users.*need mlflow_server_login=basic-auth"),
+    (
+        "mlflow_server",
+        "variables of sign-on in the environment",
+        sign_on(mlflow_server_environment={"OIDC_VERIFY_SSL": "true", "SESSION_COOKIE_SECURE": "false"}),
+        r"may not hold SESSION_COOKIE_SECURE \(set mlflow_server_login\)",
+    ),
     ("mlflow_server", "workspaces without the switch", {"mlflow_server_workspaces": [{"name": "team-a"}]}, r"needs mlflow_server_workspaces_enabled"),
     (
         "mlflow_server",

@@ -67,33 +67,39 @@ def test_all_in_one(inventory, wire):
     assert found["postgres_max_connections"] == 2 * (2 * 20 + 45) + 20
 
 
-@pytest.mark.parametrize(
-    ("way", "nginx", "mlflow", "proxy"),
-    [
-        ("nginx", True, False, False),
-        ("mlflow", False, True, False),
-        ("proxy", False, False, True),
-        ("open", False, False, False),
-        ("Open", True, False, False),
-    ],
-)
-def test_one_alone_asks_for_the_login(inventory, wire, way, nginx, mlflow, proxy):
+WAYS = {"nginx": (True, ""), "mlflow": (False, "basic-auth"), "oidc": (False, "oidc"), "proxy": (False, ""), "open": (False, ""), "Open": (True, "")}
+
+
+@pytest.mark.parametrize(("way", "nginx", "login"), [(way, *asked) for way, asked in WAYS.items()])
+def test_one_alone_asks_for_the_login(inventory, wire, way, nginx, login):
     """What is no way in, which the preflight refuses, opens nothing."""
-    (found,) = wire(inventory(on(*GROUPS), {"site_login": way})).values()
+    (found,) = wire(inventory(on(*GROUPS), {"site_login": way, "vault_site_oidc_client_secret": "secret of a vault"})).values()
     assert [user["name"] for user in found["nginx_tls_users"]] == (["mlflow"] if nginx else [])
-    assert found["nginx_tls_auth_request_upstream"] == ("unix:/run/oauth2-proxy/oauth2-proxy.sock" if proxy else "")
-    assert found["nginx_tls_socket_groups"] == (["mlflow", "oauth2-proxy"] if proxy else ["mlflow"])
-    assert found["mlflow_server_login"] == ("basic-auth" if mlflow else "")
+    assert found["nginx_tls_auth_request_upstream"] == ("unix:/run/oauth2-proxy/oauth2-proxy.sock" if way == "proxy" else "")
+    assert found["nginx_tls_socket_groups"] == (["mlflow", "oauth2-proxy"] if way == "proxy" else ["mlflow"])
+    assert found["mlflow_server_login"] == login
     assert found["mlflow_server_admin_password"] == "site_login_password of a vault"
-    assert ("mlflow_auth" in [database["name"] for database in found["postgres_databases"]]) == mlflow
-    assert found["mlflow_server_auth_database"] == {**found["mlflow_server_database"], "name": "mlflow_auth"}
-    assert found["postgres_max_connections"] == (3 if mlflow else 2) * (2 * 20 + 45) + 20
+    databases = {database["name"] for database in found["postgres_databases"]} & {"mlflow_auth", "mlflow_oidc"}
+    assert databases == ({found["mlflow_server_auth_database"]["name"]} if login else set())
+    assert found["mlflow_server_auth_database"] == {**found["mlflow_server_database"], "name": "mlflow_oidc" if way == "oidc" else "mlflow_auth"}
+    # Single sign-on has one server for all paths.
+    assert found["mlflow_server_engine"] == ("uvicorn" if way == "oidc" else "both")
+    assert bool(found["nginx_tls_fastapi_upstreams"]) == (way != "oidc")
+    assert found["postgres_max_connections"] == (3 if login else 2) * (2 * 45 if way == "oidc" else 2 * 20 + 45) + 20
+
+
+def test_people_come_back_from_the_provider_to_the_public_name(inventory, wire):
+    variables = {"site_login": "oidc", "site_oidc_issuer_url": "https://sso.example.com", "site_https_port": 8443, "site_oidc_groups": ["a", "b"]}
+    (found,) = wire(inventory(on(*GROUPS), {**variables, "vault_site_oidc_client_secret": "secret of a vault"})).values()
+    assert found["mlflow_server_oidc_redirect_url"] == "https://mlflow.example.com:8443/callback"
+    assert found["mlflow_server_oidc_client_secret"] == "secret of a vault"
+    assert (found["mlflow_server_oidc_groups"], found["mlflow_server_oidc_admin_groups"]) == (["a", "b"], ["mlflow-admin"])
 
 
 def test_a_way_in_that_is_none_is_refused(inventory):
     done = play(inventory(on(*GROUPS), {"site_login": "Open"}), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
     assert done.returncode != 0
-    assert "site_login is Open, and must be nginx, mlflow, proxy or open." in done.stdout
+    assert "site_login is Open, and must be nginx, mlflow, proxy, oidc or open." in done.stdout
 
 
 PROVIDER = {"site_login": "proxy", "site_oidc_issuer_url": "https://login.example.com", "site_oidc_groups": ["team"]}
@@ -164,11 +170,12 @@ BACKUP = {
 }
 
 
-def test_backups_hold_the_users_of_mlflow(inventory, wire):
-    (found,) = wire(inventory(on(*GROUPS, "backup"), {**BACKUP, "site_login": "mlflow"})).values()
-    assert found["backup_databases"]["auth"] == {**found["backup_databases"]["tracking"], "name": "mlflow_auth"}
-    assert found["backup_restore_databases"]["auth"] == found["mlflow_server_auth_database"]
-    assert next(database for database in found["postgres_databases"] if database["name"] == "mlflow_auth")["readers"] == ["mlflow_backup"]
+@pytest.mark.parametrize(("way", "component"), [("mlflow", "auth"), ("oidc", "oidc")])
+def test_backups_hold_the_users_of_mlflow(inventory, wire, way, component):
+    (found,) = wire(inventory(on(*GROUPS, "backup"), {**BACKUP, "site_login": way, "vault_site_oidc_client_secret": "secret of a vault"})).values()
+    assert found["backup_databases"][component] == {**found["backup_databases"]["tracking"], "name": f"mlflow_{component}"}
+    assert found["backup_restore_databases"][component] == found["mlflow_server_auth_database"]
+    assert next(database for database in found["postgres_databases"] if database["name"] == f"mlflow_{component}")["readers"] == ["mlflow_backup"]
 
 
 def test_backups_of_all_in_one(inventory, wire):

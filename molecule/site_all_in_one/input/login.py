@@ -12,6 +12,8 @@ import re
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 
+from routes import all_routes, tricks
+
 NAME = os.environ["SITE_NAME"]
 LOGINS = json.loads(os.environ["LOGINS"])
 CONTEXT = ssl.create_default_context(cafile=os.environ["SITE_CA"])
@@ -45,36 +47,11 @@ def expect(wanted, found, what):
 
 
 def routes():
-    """Method and path of each route, also of the login application itself, every parameter of a path filled in with "x"."""
-    from mlflow.server import app as flask_app
+    """Those of MLflow and of its login application."""
     from mlflow.server.auth import routes as of_the_login
-    from mlflow.server.fastapi_app import app as fastapi_app
 
-    found = {("GET", path) for path in vars(of_the_login).values() if isinstance(path, str) and re.match("/[a-z]", path)}
-    for included in fastapi_app.routes:
-        if router := getattr(included, "original_router", None):
-            prefix = included.include_context.prefix or ""
-            found |= {(method, prefix + route.path) for route in router.routes for method in route.methods}
-    for rule in flask_app.url_map.iter_rules():
-        found |= {(method, rule.rule) for method in rule.methods}
-    filled = {(method, re.sub(r"[<{][^>}]*[>}]", "x", path)) for method, path in found if method not in ("HEAD", "OPTIONS")}
-    return sorted((method, path) for method, path in filled if not path.startswith((REFUSED, *OPEN)))
-
-
-def tricks(path):
-    """Other ways to write a path, which a proxy and a server may read in different ways."""
-    return [
-        f"/{path}",
-        f"{path}/",
-        f"{path}.",
-        f"{path}%00",
-        f"/health/..{path}",
-        f"/health/..;{path}",
-        f"/static-files/..%2f{path[1:]}",
-        path.replace("/", "%2F"),
-        path[0] + path[1:].replace("/", "//"),
-        path.upper(),
-    ]
+    found = all_routes({("GET", path) for path in vars(of_the_login).values() if isinstance(path, str) and re.match("/[a-z]", path)})
+    return [(method, path) for method, path in found if not path.startswith((REFUSED, *OPEN))]
 
 
 def check_nobody_comes_in_without_a_login():

@@ -35,12 +35,13 @@ print(json.dumps(found))
 LOGINS = {"nginx": "login of the site", "mlflow": "login of the site"}
 
 
-def deploy(way, tags):
-    variables = {"site_login": way, "vault_site_login_password": LOGINS.get(way, "not asked for"), "mlflow_server_default_permission": "READ"}
+def deploy(way, tags, **others):
+    variables = {"site_login": way, **others, "vault_site_login_password": LOGINS.get(way, "not asked for"), "mlflow_server_default_permission": "READ"}
     given = [f"--extra-vars=@{path}" for path in (ROOT / "molecule/shared/site_vars.yml", SCENARIO / "vars/all.yml")]
     argv = ["ansible-playbook", "-i", str(WORK / "inventory"), *given, f"--extra-vars={json.dumps(variables)}", f"--tags={tags}", str(ROOT / "site.yml")]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default"})
     assert done.returncode == 0, done.stdout[-5000:]
+    return done.stdout
 
 
 def users(visit):

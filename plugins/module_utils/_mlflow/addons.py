@@ -19,6 +19,7 @@ ADDONS = {
     "gcs": ("google-cloud-storage",),
     "mssql": ("pymssql",),
     "mysql": ("PyMySQL",),
+    "oidc": ("mlflow-oidc-auth",),
 }
 # Databases and artifacts whose addresses ask for one of them.
 DATABASES = ("mssql", "mysql")

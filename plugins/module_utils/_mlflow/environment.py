@@ -48,13 +48,40 @@ FROM_S3_VARIABLES = {
     "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "mlflow_server_s3_addressing_style",
     "MLFLOW_S3_ENDPOINT_URL": "mlflow_server_s3_endpoint_url",
 }
+# Single sign-on.
+FROM_OIDC_VARIABLES = {
+    "AUTOMATIC_LOGIN_REDIRECT": "mlflow_server_login",
+    "DEFAULT_LANDING_PAGE_IS_PERMISSIONS": "mlflow_server_login",
+    "DEFAULT_MLFLOW_PERMISSION": "mlflow_server_default_permission",
+    "OIDC_ADMIN_GROUP_NAME": "mlflow_server_oidc_admin_groups",
+    "OIDC_AUDIENCE": "mlflow_server_oidc_audience",
+    "OIDC_CLIENT_ID": "mlflow_server_oidc_client_id",
+    "OIDC_CLIENT_SECRET": "mlflow_server_oidc_client_secret",
+    "OIDC_DB_POOL_MAX_OVERFLOW": "mlflow_server_max_overflow",
+    "OIDC_DB_POOL_RECYCLE_SECONDS": "mlflow_server_pool_recycle",
+    "OIDC_DB_POOL_SIZE": "mlflow_server_pool_size",
+    "OIDC_DISCOVERY_URL": "mlflow_server_oidc_issuer_url",
+    "OIDC_GROUPS_ATTRIBUTE": "mlflow_server_oidc_groups_claim",
+    "OIDC_GROUP_NAME": "mlflow_server_oidc_groups",
+    "OIDC_ISSUER": "mlflow_server_oidc_issuer_url",
+    "OIDC_PROVISION_ON_BEARER_AUTH": "mlflow_server_login",
+    "OIDC_REDIRECT_URI": "mlflow_server_oidc_redirect_url",
+    "OIDC_SCOPE": "mlflow_server_oidc_scopes",
+    "OIDC_USERNAME_FIELD": "mlflow_server_oidc_username_claims",
+    "OIDC_USERS_DB_URI": "mlflow_server_auth_database",
+    "OIDC_USE_REFRESH_TOKEN": "mlflow_server_oidc_refresh_tokens_enabled",
+    "SECRET_KEY": "mlflow_server_flask_secret_key",
+    "SESSION_COOKIE_NAME": "mlflow_server_login",
+    "SESSION_COOKIE_SECURE": "mlflow_server_login",
+    "SSL_CERT_FILE": "mlflow_server_oidc_ca_file",
+}
 # The machine asks itself by these. What has a star is a pattern of Python's fnmatch, in which a bracket begins a set of characters.
 LOCAL = ("localhost", "localhost:*", "127.0.0.1:*", "[[]::1]:*")
 
 
-def taken_names(names: t.Iterable[str], s3: bool) -> list[str]:
+def taken_names(names: t.Iterable[str], s3: bool, oidc: bool = False) -> list[str]:
     """Those that the role sets from a variable, each with that."""
-    variables = {**FROM_VARIABLES, **(FROM_S3_VARIABLES if s3 else {})}
+    variables = {**FROM_VARIABLES, **(FROM_S3_VARIABLES if s3 else {}), **(FROM_OIDC_VARIABLES if oidc else {})}
     return [f"{name} (set {variables[name]})" for name in names if name in variables]
 
 

@@ -4,7 +4,10 @@
 
 # PRIVATE to the collection: no promise is made to other users.
 
-"""The schema of MLflow's databases: where its migrations are, how a database is known, and which functions of MLflow change it."""
+"""The schema of MLflow's databases: where its migrations are, how a database is known, and which functions of MLflow change it.
+
+The component oidc is that of mlflow-oidc-auth, a package beside MLflow.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,14 @@ import os
 import re
 
 # Below the package mlflow.
-MIGRATIONS = {"tracking": "store/db_migrations/versions", "auth": "server/auth/db/migrations/versions"}
-VERSION_TABLES = {"tracking": ["alembic_version"], "auth": ["alembic_version_auth", "alembic_version"]}
-MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}}
+MIGRATIONS = {
+    "tracking": "store/db_migrations/versions",
+    "auth": "server/auth/db/migrations/versions",
+    "oidc": "../mlflow_oidc_auth/db/migrations/versions",
+}
+VERSION_TABLES = {"tracking": ["alembic_version"], "auth": ["alembic_version_auth", "alembic_version"], "oidc": ["alembic_version"]}
+MARKER_TABLES = {"tracking": {"experiments", "runs"}, "auth": {"users"}, "oidc": {"users", "user_groups"}}
+MODULES = {"tracking": "mlflow.store.db.utils", "auth": "mlflow.server.auth.db.utils", "oidc": "mlflow_oidc_auth.db.utils"}
 
 # What a new tracking database has in it, and what a first start of a server adds, as a condition on the rows of a table.
 DEFAULT_ROWS = {"experiments": "experiment_id = 0", "workspaces": "name = 'default'"}
@@ -64,13 +72,13 @@ def read_migrations(folder, component):
 
 def load(component):
     """What runs the migrations of a component."""
-    return importlib.import_module({"tracking": "mlflow.store.db.utils", "auth": "mlflow.server.auth.db.utils"}[component])
+    return importlib.import_module(MODULES[component])
 
 
 def bring_to_head(component, engine, empty):
     """What `mlflow db upgrade` does since 3.14 and a server start did before. Runs with MLflow's own Python."""
     utils = load(component)
-    if component == "auth":
+    if component != "tracking":
         utils.migrate(engine, "head")
     elif empty:
         utils._initialize_tables(engine)

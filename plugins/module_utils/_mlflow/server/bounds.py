@@ -1,6 +1,7 @@
 """MLflow's FastAPI application, with bounds for bodies that it keeps in memory: their size, also unpacked, and how many large ones there are at once.
 
-Uploads of artifacts are passed on as they come, and have none. `serve.py` puts this in the place of MLflow's own, without and with its login.
+Uploads of artifacts are passed on as they come, and have none. `serve.py` puts this in the place of MLflow's own, without and with its login, and of the
+one of single sign-on.
 """
 
 import asyncio
@@ -160,7 +161,9 @@ def say_lengths(router):
 
 
 def __getattr__(name):
-    """`app`, when the server asks for it: the rest can be used without MLflow."""
+    """`app` and `oidc_app`, when the server asks for one: the rest can be used without MLflow."""
+    if name == "oidc_app":
+        return bounded(signed_on())
     if name != "app":
         raise AttributeError(name)
     from mlflow.server import fastapi_app
@@ -173,6 +176,32 @@ def create_app():
     from mlflow.server import auth
 
     return bounded(auth.create_app())
+
+
+def signed_on():
+    """The application of mlflow-oidc-auth, with what it lacks of MLflow's own.
+
+    It checks neither the host nor the origin of a request that Flask does not answer, and its Flask has one thread for all requests of a worker: who
+    uploads a model would let all others wait.
+    """
+    from asgiref.sync import ThreadSensitiveContext
+    from mlflow.server.fastapi_security import init_fastapi_security
+    from mlflow_oidc_auth.app import app
+    from mlflow_oidc_auth.middleware import AuthAwareWSGIMiddleware
+
+    class Threaded(AuthAwareWSGIMiddleware):
+        """Each request has a thread, of as many at once as MLflow's own application has."""
+
+        threads = asyncio.Semaphore(40)
+
+        async def __call__(self, scope, receive, send):
+            async with self.threads, ThreadSensitiveContext():
+                await super().__call__(scope, receive, send)
+
+    (mount,) = (route for route in app.routes if isinstance(getattr(route, "app", None), AuthAwareWSGIMiddleware))
+    mount.app = Threaded(mount.app.flask_app)
+    init_fastapi_security(app)
+    return app
 
 
 def bounded(app):

@@ -10,8 +10,12 @@ import sys
 
 # The first that systemd passes.
 LISTENER = 3
-# MLflow's applications for uvicorn, without and with its login, and what is put in front of them.
-BOUNDED = {"mlflow.server.fastapi_app:app": "bounds:app", "mlflow.server.auth:create_app": "bounds:create_app"}
+# The applications for uvicorn: MLflow's without and with its login, and the one of single sign-on. And what is put in front of them.
+BOUNDED = {
+    "mlflow.server.fastapi_app:app": "bounds:app",
+    "mlflow.server.auth:create_app": "bounds:create_app",
+    "mlflow_oidc_auth.app:app": "bounds:oidc_app",
+}
 
 
 def notify(message, handles=()):
@@ -66,6 +70,9 @@ def main():
     from mlflow.cli import cli
 
     mlflow.server._exec_cmd = take_place
+    # mlflow-oidc-auth has a name of its own for it, and makes one for each worker where it finds none.
+    if key := os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY"):
+        os.environ.setdefault("SECRET_KEY", key)
     sys.argv[0] = "mlflow"
     cli()
 

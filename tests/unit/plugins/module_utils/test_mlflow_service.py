@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_service as service
 
 PROOF = {"units": [{"name": "mlflow.service", "socket": None, "host": "127.0.0.1", "port": 5000}], "version": "3.17.2", "tls": None, "login_file": None}
+PROOF["single_sign_on"] = False
 
 
 def test_what_is_secret_of_an_environment(tmp_path):
@@ -149,6 +150,20 @@ def test_a_server_with_a_login_is_asked_by_its_administrator(answers, tmp_path):
     file.unlink()
     assert service.ask(unit, access, "3.17.2", 5).startswith("does not take the login")
     assert service.ask(unit, service.Access(), "3.17.2", 5).startswith("answers 401 to ")
+
+
+@pytest.mark.parametrize(
+    ("ready", "search", "trouble"),
+    [
+        ((200, b"{}"), (401, b"x"), None),
+        ((503, b"no database"), (401, b"x"), "answers 503 to /health/ready: no database"),
+        ((200, b"{}"), (200, b"all"), "answers 200 to /api/2.0/mlflow/experiments/search?max_results=1: all"),
+    ],
+)
+def test_a_server_with_single_sign_on_is_ready_and_closed(answers, ready, search, trouble):
+    answers.update({"/health/ready": ready, "/api/2.0/mlflow/experiments/search": search})
+    access = service.Access(login_file="/nonexistent/mlflow.basic_auth.ini", single_sign_on=True)
+    assert service.ask(service.Unit("mlflow.service", None, "127.0.0.1", answers["port"]), access, "3.17.2", 5) == trouble
 
 
 def test_nobody_answers_at_a_socket(tmp_path):
