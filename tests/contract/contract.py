@@ -330,7 +330,10 @@ def single_sign_on():
     assert ask(app, "/login", host=b"evil.example")[0] == 403
     from mlflow_oidc_auth.store import store
 
-    assert store.engine.pool is not None
+    store.auth_state_repo.create("default", lifetime_seconds=-1)
+    lasting = store.auth_state_repo.create("default")
+    assert bounds.sweep(store) == 1
+    assert store.auth_state_repo.consume(lasting)
     store.create_user("x", "x", is_admin=True)
     _record, token = store.create_user_token("x", "x", datetime.now(timezone.utc) + timedelta(days=1), created_by="x")
     login = (b"authorization", b"Basic " + base64.b64encode(f"x:{token}".encode()))

@@ -7,8 +7,11 @@ one of single sign-on.
 import asyncio
 import contextvars
 import json
+import logging
 import os
 import sys
+import threading
+import time
 import zlib
 
 UPLOADS = "/mlflow-artifacts/artifacts/"
@@ -182,12 +185,13 @@ def signed_on():
     """The application of mlflow-oidc-auth, with what it lacks of MLflow's own.
 
     It checks neither the host nor the origin of a request that Flask does not answer, and its Flask has one thread for all requests of a worker: who
-    uploads a model would let all others wait.
+    uploads a model would let all others wait. It also keeps for good what is over in its database.
     """
     from asgiref.sync import ThreadSensitiveContext
     from mlflow.server.fastapi_security import init_fastapi_security
     from mlflow_oidc_auth.app import app
     from mlflow_oidc_auth.middleware import AuthAwareWSGIMiddleware
+    from mlflow_oidc_auth.store import store
 
     class Threaded(AuthAwareWSGIMiddleware):
         """Each request has a thread, of as many at once as MLflow's own application has."""
@@ -201,7 +205,22 @@ def signed_on():
     (mount,) = (route for route in app.routes if isinstance(getattr(route, "app", None), AuthAwareWSGIMiddleware))
     mount.app = Threaded(mount.app.flask_app)
     init_fastapi_security(app)
+    threading.Thread(target=sweep_hourly, args=(store,), daemon=True).start()
     return app
+
+
+def sweep_hourly(store):
+    while True:
+        try:
+            sweep(store)
+        except Exception:
+            logging.getLogger("uvicorn.error").exception("What is over could not be deleted from the database of the login")
+        time.sleep(3600)
+
+
+def sweep(store):
+    """Delete attempts to log in, which anybody can make, and sessions that are over; says how many."""
+    return store.auth_state_repo.delete_expired() + store.auth_session_repo.delete_expired()
 
 
 def bounded(app):
