@@ -21,9 +21,9 @@ def somebody_tries():
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as probe:
         yield
         found = json.loads(probe.communicate("")[0])
+    # MLflow restarts, and some wait for that too long.
     assert found.pop("401") > 50
-    # MLflow restarts.
-    assert found.keys() <= {"500", "502", "503", "504"}, found
+    assert found.keys() <= {"500", "502", "503", "504", "broken"}, found
 
 
 def test_users_come_in_by_the_provider(on_site):
