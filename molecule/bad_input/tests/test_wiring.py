@@ -122,7 +122,7 @@ def test_a_path_prefix_is_of_the_public_url_alone(inventory, wire, prefix):
 @pytest.mark.parametrize(
     ("groups", "variables", "message"),
     [
-        (on(*GROUPS), {"site_login": "Open"}, r"site_login is Open, and must be nginx, mlflow, mtls or open\."),
+        (on(*GROUPS), {"site_login": "Open"}, r"site_login is Open, and must be nginx, mlflow, mtls, proxy, oidc or open\."),
         (on(*GROUPS, nginx_tls=["one", "two"]), {"site_login": "mtls"}, r"group nginx_tls has one host, and not 2"),
         (on(*GROUPS), {"site_login": "mtls", "site_client_certificates": []}, r"site_client_certificates must name at least one"),
     ],
