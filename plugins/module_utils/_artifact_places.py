@@ -123,6 +123,8 @@ def stranded(experiments: t.Iterable[tuple[int, str, str]], used: t.Callable[[],
             one = found.setdefault(root, {"root": root, "experiments": 0, "examples": [], "reason": reason, "files": former.behind(location) if former else ""})
             one["experiments"] += 1
             one["examples"] += [f"{name} ({number})"] if len(one["examples"]) < EXAMPLES else []
+    for one in found.values():
+        one["text"] = f"{one['experiments']} experiments in {one['root']}, such as {', '.join(one['examples'])}: {one['reason']}"
     return [found[root] for root in sorted(found)]
 
 

@@ -53,9 +53,6 @@ options:
     type: list
     elements: str
     default: []
-  owner:
-    description: Who owns the files at a O(target) that is a folder, as C(user:group).
-    type: str
   bandwidth_limit:
     description: What rclone calls C(--bwlimit), such as V(10M) for 10 MiB in a second.
     type: str
@@ -158,7 +155,6 @@ def main() -> t.NoReturn:
             "environment_file": {"type": "path"},
             "target_environment": {"type": "dict", "default": {}, "no_log": True},
             "ca_certificates": {"type": "list", "elements": "str", "default": []},
-            "owner": {"type": "str"},
             "bandwidth_limit": {"type": "str", "default": ""},
             "state_dir": {"type": "path", "required": True},
         },

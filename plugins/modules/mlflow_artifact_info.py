@@ -101,12 +101,16 @@ stranded:
     files:
       description: URI of the store in which the files are, empty where the server does not know it.
       type: str
+    text:
+      description: All of that in one sentence.
+      type: str
   sample:
     - root: "mlflow-artifacts:"
       experiments: 12
       examples: [vision (3)]
       reason: the files are in s3://mlflow, and MLflow would look for them in s3://other-bucket
       files: s3://mlflow
+      text: "12 experiments in mlflow-artifacts:, such as vision (3): the files are in s3://mlflow, and MLflow would look for them in s3://other-bucket"
 plan:
   description: What would have to be done about it first. Empty where the server has no environment yet.
   returned: success
