@@ -18,7 +18,6 @@ import json
 import os
 import tempfile
 import typing as t
-from urllib.parse import unquote, urlsplit
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._backup.places import SYSTEM_CAS, Place, Rclone, RcloneError, overlap, secrets_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import write_json
@@ -29,27 +28,6 @@ READS = ("--use-server-modtime", "--copy-links")
 
 class CopyError(Exception):
     """Artifacts could not be copied."""
-
-
-def place_of(uri: str, environment: t.Mapping[str, str]) -> dict[str, t.Any]:
-    """The place of a URI, with the address and the keys that a server has for it."""
-    if uri.startswith(("/", "file:")):
-        return {"type": "folder", "path": unquote(uri.removeprefix("file://"))}
-    parts = urlsplit(uri)
-    if parts.scheme != "s3":
-        raise CopyError(f"{uri} is neither in S3 nor in a folder: say by a place of the type rclone how to get there")
-    place = {
-        "type": "s3",
-        "bucket": parts.netloc,
-        "path": parts.path.strip("/"),
-        "endpoint_url": environment.get("MLFLOW_S3_ENDPOINT_URL", ""),
-        "region": environment.get("AWS_DEFAULT_REGION", ""),
-        "access_key_id": environment.get("AWS_ACCESS_KEY_ID", ""),
-        "secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY", ""),
-    }
-    if not place["secret_access_key"]:
-        raise CopyError(f"the server has no access key for {uri}: say by a place of the type rclone how to get there")
-    return {key: value for key, value in place.items() if value}
 
 
 class Copy:

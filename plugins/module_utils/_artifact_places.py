@@ -112,7 +112,7 @@ def trouble(location: str, former: Settings | None, wanted: Settings) -> tuple[s
 
 def stranded(experiments: t.Iterable[tuple[int, str, str]], used: t.Callable[[], set[int]], former: Settings | None, wanted: Settings) -> list[dict[str, t.Any]]:
     """What the wanted settings would strand, root by root. used: the numbers of experiments that may have files."""
-    found: dict[str, dict[str, t.Any]] = {}
+    found: dict[tuple[str, str], dict[str, t.Any]] = {}
     filled: set[int] | None = None
     for number, name, location in experiments:
         reason, only_files = trouble(location, former, wanted)
@@ -120,12 +120,13 @@ def stranded(experiments: t.Iterable[tuple[int, str, str]], used: t.Callable[[],
             filled = used() if filled is None else filled
         if reason and not (only_files and number not in (filled or ())):
             root = PROXIED if location.startswith(PROXIED) else location.rpartition("/")[0]
-            one = found.setdefault(root, {"root": root, "experiments": 0, "examples": [], "reason": reason, "files": former.behind(location) if former else ""})
+            files = former.behind(location) if former else ""
+            one = found.setdefault((root, files), {"root": root, "experiments": 0, "examples": [], "reason": reason, "files": files})
             one["experiments"] += 1
             one["examples"] += [f"{name} ({number})"] if len(one["examples"]) < EXAMPLES else []
     for one in found.values():
         one["text"] = f"{one['experiments']} experiments in {one['root']}, such as {', '.join(one['examples'])}: {one['reason']}"
-    return [found[root] for root in sorted(found)]
+    return [found[key] for key in sorted(found)]
 
 
 def plan(found: list[dict[str, t.Any]], former: Settings, wanted: Settings) -> dict[str, t.Any]:

@@ -29,25 +29,46 @@ options:
     default: copied
   source:
     description:
-      - Where the artifacts are, as the role C(backup) takes places - a C(type) of V(folder), V(s3) or V(rclone) and what that needs.
-      - Instead of it O(source_uri) and O(environment_file) can be given.
+      - Where the artifacts are. Instead of it O(source_uri) and O(environment_file) can be given.
     type: dict
+    suboptions: &place
+      type:
+        description: What it is. V(rclone) is any remote that rclone knows.
+        type: str
+        choices: [folder, s3, rclone]
+        required: true
+      path:
+        description: The folder, or the beginning of names in the bucket or the remote.
+        type: str
+      endpoint_url:
+        description: Address of the S3 server, empty for AWS.
+        type: str
+      region:
+        description: Region of the bucket.
+        type: str
+      bucket:
+        description: The bucket.
+        type: str
+      access_key_id:
+        description: Access key for it.
+        type: str
+      secret_access_key:
+        description: Secret of the access key.
+        type: str
+      options:
+        description: Options of a remote of the type V(rclone), as in its configuration.
+        type: dict
   source_uri:
     description: URI of the artifacts as MLflow has it, C(s3://) or a folder.
-    type: str
-  target:
-    description: Where they go, in the same words as O(source).
-    type: dict
-  target_uri:
-    description: URI as MLflow has it, C(s3://) or a folder.
     type: str
   environment_file:
     description: File with the environment of an MLflow server, which has the address of the S3 store, the keys and the CA certificates for O(source_uri).
     type: path
-  target_environment:
-    description: The variables of such a file for O(target_uri).
+  target:
+    description: Where they go, in the same words as O(source).
     type: dict
-    default: {}
+    required: true
+    suboptions: *place
   ca_certificates:
     description: PEM texts of authorities that are trusted besides those of the system.
     type: list
@@ -118,22 +139,42 @@ import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_copy import Copy, CopyError, place_of
-from ansible_collections.mlops.mlflow.plugins.module_utils._backup.places import Place, problem_of, secrets_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_copy import Copy, CopyError
+from ansible_collections.mlops.mlflow.plugins.module_utils._backup.places import Place, place_of, problem_of, secrets_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import read_environment_file
+
+PLACE: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        "type": {"type": "str", "choices": ["folder", "s3", "rclone"], "required": True},
+        **{name: {"type": "str"} for name in ("path", "endpoint_url", "region", "bucket", "access_key_id")},
+        "secret_access_key": {"type": "str", "no_log": True},
+        "options": {"type": "dict", "no_log": True},
+    },
+}
 
 
 def places(module: AnsibleModule, environment: dict[str, str]) -> tuple[Place, Place]:
     asked = module.params
     found = {
-        "source": asked["source"] or place_of(asked["source_uri"], environment),
-        "target": asked["target"] or place_of(asked["target_uri"], {name: str(value) for name, value in asked["target_environment"].items()}),
+        "source": given(asked["source"]) if asked["source"] else place_of(asked["source_uri"], store_of(environment)),
+        "target": given(asked["target"]),
     }
     for name, place in found.items():
         module.no_log_values.update(filter(None, secrets_of(place)))
         if problem := problem_of(place):
             raise CopyError(f"{name} {problem}")
     return found["source"], found["target"]
+
+
+def store_of(environment: dict[str, str]) -> Place:
+    names = {"endpoint_url": "MLFLOW_S3_ENDPOINT_URL", "region": "AWS_DEFAULT_REGION"}
+    names.update({key: f"AWS_{key}".upper() for key in ("access_key_id", "secret_access_key")})
+    return {key: environment.get(name, "") for key, name in names.items()}
+
+
+def given(place: dict[str, t.Any]) -> Place:
+    return {key: value for key, value in place.items() if value}
 
 
 def authorities(module: AnsibleModule, environment: dict[str, str]) -> list[str]:
@@ -148,18 +189,16 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["copied", "purged"], "default": "copied"},
-            "source": {"type": "dict", "no_log": True},
+            "source": PLACE,
             "source_uri": {"type": "str"},
-            "target": {"type": "dict", "no_log": True},
-            "target_uri": {"type": "str"},
             "environment_file": {"type": "path"},
-            "target_environment": {"type": "dict", "default": {}, "no_log": True},
+            "target": {**PLACE, "required": True},
             "ca_certificates": {"type": "list", "elements": "str", "default": []},
             "bandwidth_limit": {"type": "str", "default": ""},
             "state_dir": {"type": "path", "required": True},
         },
-        mutually_exclusive=[("source", "source_uri"), ("target", "target_uri")],
-        required_one_of=[("source", "source_uri"), ("target", "target_uri")],
+        mutually_exclusive=[("source", "source_uri")],
+        required_one_of=[("source", "source_uri")],
         supports_check_mode=True,
     )
     asked = module.params
@@ -177,7 +216,7 @@ def main() -> t.NoReturn:
                 result["changed"] = result["copied_files"] > 0
                 left = f"{result['copied_files']} files with {result['copied_bytes']} bytes of {result.pop('source')} are not at {result.pop('target')}\n"
                 result["diff"] = {"before": left if result["changed"] else "", "after": ""}
-    except (CopyError, OSError) as exc:
+    except (CopyError, OSError, ValueError) as exc:
         module.fail_json(msg=f"The artifacts stay where they are: {exc}")
     module.exit_json(**result)
 
