@@ -110,7 +110,9 @@ def trouble(location: str, former: Settings | None, wanted: Settings) -> tuple[s
     return "", False
 
 
-def stranded(experiments: t.Iterable[tuple[int, str, str]], used: t.Callable[[], set[int]], former: Settings | None, wanted: Settings) -> list[dict[str, t.Any]]:
+def stranded(
+    experiments: t.Iterable[tuple[int, str, str]], used: t.Callable[[], set[int]], former: Settings | None, wanted: Settings
+) -> list[dict[str, t.Any]]:
     """What the wanted settings would strand, root by root. used: the numbers of experiments that may have files."""
     found: dict[tuple[str, str], dict[str, t.Any]] = {}
     filled: set[int] | None = None

@@ -21,7 +21,8 @@ extends_documentation_fragment:
 options:
   locations:
     description:
-      - For each beginning of a place the one that takes its place, such as C(s3://old-bucket) and C(mlflow-artifacts:/). Of several that fit, the longest counts.
+      - For each beginning of a place the one that takes its place, such as C(s3://old-bucket) and C(mlflow-artifacts:/). Of several that fit, the longest
+        counts.
       - Only whole parts of a path are compared.
     type: dict
     required: true

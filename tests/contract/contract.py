@@ -150,9 +150,11 @@ def check_schema():
             for table, column, condition in schema.EXPERIMENT_NUMBERS if component == "tracking" else ():
                 connection.execute(sqlalchemy.text(f"SELECT {column} FROM {table} WHERE {condition}"))
             for table, column, key in schema.ARTIFACT_PLACES if component == "tracking" else ():
-                if column == "trace_archival_location" and not IS_NEWEST:
-                    continue
-                connection.execute(sqlalchemy.text(f"SELECT {column} FROM {table} WHERE {"key = ''" if key else '1'}"))
+                # Of 3.17.
+                if column != "trace_archival_location" or IS_NEWEST:
+                    connection.execute(sqlalchemy.text(f"SELECT {column} FROM {table} WHERE {'key' if key else 1} = 1"))
+            for table in schema.ARTIFACT_OWNERS if component == "tracking" else ():
+                connection.execute(sqlalchemy.text(f"SELECT experiment_id FROM {table}"))
         migrations = [path.read_text() for path in (Path(mlflow.__file__).parent / schema.MIGRATIONS[component]).glob("*.py")]
         assert len(revisions) == 1
         assert any(re.search(rf"""^revision\b.*["']{revisions[0]}["']""", text, re.MULTILINE) for text in migrations)
