@@ -154,7 +154,7 @@ def plan(found: list[dict[str, t.Any]], former: Settings, wanted: Settings) -> d
 
 
 def read_experiments(connection: Connection) -> list[tuple[int, str, str]]:
-    if "experiments" not in read_tables(connection):
+    if "experiments" not in read_tables(connection) or not {"experiment_id", "name", "artifact_location"} <= set(connection.columns("experiments")):
         return []
     statement = "SELECT experiment_id, name, artifact_location FROM experiments WHERE artifact_location IS NOT NULL ORDER BY experiment_id"
     return t.cast("list[tuple[int, str, str]]", connection.rows(statement))
@@ -163,7 +163,7 @@ def read_experiments(connection: Connection) -> list[tuple[int, str, str]]:
 def read_used(connection: Connection) -> set[int]:
     """The experiments that may have files."""
     tables = [table for table in ARTIFACT_OWNERS if table in read_tables(connection)]
-    return {row[0] for table in tables for row in connection.rows(f"SELECT DISTINCT experiment_id FROM {table}")}
+    return {int(row[0]) for table in tables for row in connection.rows(f"SELECT DISTINCT experiment_id FROM {table}")}
 
 
 def artifact_roots(connection: Connection) -> list[str]:
