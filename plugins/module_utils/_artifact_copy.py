@@ -39,6 +39,7 @@ class Copy:
         self._stack = contextlib.ExitStack()
         self._work = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-artifacts-"))
         self._rclone = Rclone([*secrets_of(source), *secrets_of(target)], bandwidth, self._bundle([text for text in ca_texts if text]))
+        self._folder = source["path"] if source["type"] == "folder" else ""
         self.source = self._rclone.add_place("src", source)
         self.target = self._rclone.add_place("dst", target)
         where = json.dumps([[self.source, source.get("endpoint_url")], [self.target, target.get("endpoint_url")]])
@@ -136,7 +137,15 @@ class Copy:
             there, copied = self._listing(), self._sizes(self.target)
             names = [name for name, value in there.items() if proven.get(name) == value and copied.get(name) == value[0]]
             if names and not check_mode:
-                self._rclone("delete", self._names(names), self.source)
-        except RcloneError as exc:
+                self._delete(names)
+        except (RcloneError, OSError) as exc:
             raise CopyError(self._rclone.scrubbed(str(exc))) from exc
         return len(names)
+
+    def _delete(self, names: list[str]) -> None:
+        if self._folder:
+            # A link may come after the file that it leads to, and rclone would not find it then.
+            for name in names:
+                os.unlink(os.path.join(self._folder, name))
+        else:
+            self._rclone("delete", self._names(names), self.source)
