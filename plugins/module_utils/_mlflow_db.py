@@ -17,6 +17,7 @@ import typing as t
 from importlib.abc import InspectLoader
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import (
+    _artifact_places,
     _mlflow_db_agent,
     _mlflow_db_backup,
     _mlflow_db_connection,
@@ -54,6 +55,7 @@ PROGRAMS = (
     _mlflow_db_restore,
     _restore_point,
     _sqlite_copy,
+    _artifact_places,
     _mlflow_db_agent,
 )
 
@@ -291,6 +293,16 @@ class Database:
         """Encrypt with the keys what the former keys alone can read; returns how many secrets of each kind."""
         return self._ask("rekey", keys=keys, former_keys=former_keys, lock_timeout=lock_timeout, wait_timeout=wait_timeout)
 
+    def artifacts(self, former: dict[str, t.Any] | None, wanted: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Where artifacts are, which of them a server with the wanted settings would strand, and the way out of it."""
+        found: dict[str, t.Any] = self._ask("artifacts", former=former, wanted=wanted)
+        return found
+
+    def relocate(self, locations: dict[str, str], lock_timeout: int, wait_timeout: int, only_check: bool = False) -> dict[str, int]:
+        """Let the places of artifacts begin in another way; returns how many rows of each column do."""
+        request = {"lock_timeout": lock_timeout, "wait_timeout": wait_timeout, "only_check": only_check}
+        return t.cast("dict[str, int]", self._ask("relocate", locations=locations, **request))
+
     def rehearse(self, lock_timeout: int, wait_timeout: int, database: str | None = None, folder: str | None = None) -> t.Any:
         """Upgrade a copy of the database and drop it; returns how many seconds copying and upgrading took.
 
@@ -351,6 +363,8 @@ class Database:
         if kind == "RestoreError":
             state = "may be half done, run it again" if self.uri.kind == "mysql" and error["began"] else "is as it was"
             return f"No restore of {self.uri.place}, which {state}: {text}"
+        if kind == "PlacesError":
+            return f"The places of artifacts in {self.uri.place} stay as they are: {text}"
         if kind == "SqliteError":
             return f"Nothing was imported: {text}"
         if kind == "NoSchema":

@@ -23,6 +23,15 @@ import threading
 import time
 import typing as t
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_places import (
+    Settings,
+    artifact_roots,
+    plan,
+    read_experiments,
+    read_used,
+    rewrite,
+    stranded,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import MARKER_TABLES, VERSION_TABLES, bring_to_head
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import encrypt_anew, stored_secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import (
@@ -39,14 +48,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_restore im
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import Uri
 from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_copy import (
     SqliteError,
-    artifact_roots,
     check_schemas,
     compare,
     content_tables,
     copy,
     examine,
     is_fresh,
-    move_artifacts,
     sums_of,
     take,
 )
@@ -460,7 +467,7 @@ def check_unused(path: str) -> None:
 
 def examine_sqlite(request: dict[str, t.Any]) -> dict[str, t.Any]:
     with Connection(request["uri"]) as source:
-        moved = move_artifacts(source, request["artifact_roots"])
+        moved = sum(rewrite(source, request["artifact_roots"]).values())
         found = examine(source, **{name: request[name] for name in ("orphans", "invalid_text", "large_experiments", "aside")})
         roots = artifact_roots(source) if request["component"] == "tracking" else []
         return {**found, "moved": moved, "artifact_roots": roots, "rows": {name: n for name, n in counts(source).items() if name in content_tables(source)}}
@@ -492,6 +499,30 @@ def rekey(request: dict[str, t.Any]) -> dict[str, int]:
     with upgrade_lock(request), Connection(request["uri"], lock_timeout=request["lock_timeout"]) as connection:
         check_schema(connection)
         return encrypt_anew(connection, read_tables(connection), request["keys"], request["former_keys"])
+
+
+def artifacts(request: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Where they are, and which of them other settings of the server would strand."""
+    former = Settings(**request["former"]) if request["former"] else None
+    wanted = Settings(**request["wanted"])
+    uri = Uri(request["uri"])
+    if uri.kind == "sqlite" and not os.path.exists(uri.database):
+        return {"roots": [], "stranded": [], "plan": {}}
+    with Connection(request["uri"]) as connection:
+        check_schema(connection)
+        found = stranded(read_experiments(connection), lambda: read_used(connection), former, wanted)
+        return {"roots": artifact_roots(connection), "stranded": found, "plan": plan(found, former, wanted) if former else {}}
+
+
+def relocate(request: dict[str, t.Any]) -> dict[str, int]:
+    """Let the places of artifacts begin in another way, all of them or none."""
+    with upgrade_lock(request), Connection(request["uri"], lock_timeout=request["lock_timeout"]) as connection:
+        check_schema(connection)
+        if request["only_check"]:
+            return rewrite(connection, request["locations"], only_count=True)
+        request["began"] = True
+        with blockers_named(request["uri"]), connection.transaction():
+            return rewrite(connection, request["locations"])
 
 
 def empty(request: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -527,6 +558,8 @@ ACTIONS |= {
     "import_sqlite": import_sqlite,
     "empty": empty,
     "rekey": rekey,
+    "artifacts": artifacts,
+    "relocate": relocate,
 }
 
 

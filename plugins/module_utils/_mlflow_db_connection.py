@@ -143,10 +143,17 @@ class Connection:
         finally:
             cursor.close()
 
-    def change(self, statement: str, values: tuple[t.Any, ...]) -> None:
-        """A statement with a value for each %s."""
+    def change(self, statement: str, values: tuple[t.Any, ...]) -> int:
+        """A statement with a value for each %s; returns how many rows it changed."""
         with contextlib.closing(self.connection.cursor()) as cursor:
             cursor.execute(statement.replace("%s", "?") if self.kind == "sqlite" else statement, values)
+            return t.cast(int, cursor.rowcount)
+
+    def values(self, statement: str, values: tuple[t.Any, ...]) -> list[tuple[t.Any, ...]]:
+        """The rows of a statement with a value for each %s."""
+        with contextlib.closing(self.connection.cursor()) as cursor:
+            cursor.execute(statement.replace("%s", "?") if self.kind == "sqlite" else statement, values)
+            return list(cursor.fetchall())
 
     @contextlib.contextmanager
     def transaction(self) -> t.Iterator[None]:

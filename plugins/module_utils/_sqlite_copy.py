@@ -16,7 +16,7 @@ import os
 import shutil
 import typing as t
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import ARTIFACT_PLACES, DEFAULT_ROWS, EXPERIMENT_NUMBERS
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.schema import DEFAULT_ROWS, EXPERIMENT_NUMBERS
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_backup import BackupError, check_sqlite
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import (
@@ -219,30 +219,6 @@ def examine_value(fit: t.Callable[[t.Any], str], value: t.Any) -> tuple[str, t.A
         problem, remedy = examine_value(fit, exc.remedy)
         return (f"{exc}; {problem}", remedy) if problem else (str(exc), exc.remedy)
     return "", None
-
-
-def move_artifacts(source: Connection, roots: dict[str, str]) -> int:
-    """Let the places of artifacts begin with another prefix; returns how many did. Of several that fit, the longest counts."""
-    moved = 0
-    tables = read_tables(source) if roots else set()
-    for table, column, condition in ARTIFACT_PLACES:
-        if table not in tables:
-            continue
-        cases = []
-        values = []
-        for old, new in sorted(roots.items(), key=lambda pair: -len(pair[0])):
-            old = old.rstrip("/")
-            cases.append(f"WHEN {column} = ? THEN ? WHEN substr({column}, 1, ?) = ? THEN ? || substr({column}, ?)")
-            values += [old, new, len(old) + 1, f"{old}/", new.rstrip("/"), len(old) + 1]
-        statement = f"UPDATE {table} SET {column} = CASE {' '.join(cases)} END WHERE {condition} AND CASE {' '.join(cases)} END IS NOT NULL"
-        moved += source.connection.execute(statement, values * 2).rowcount
-    return moved
-
-
-def artifact_roots(source: Connection) -> list[str]:
-    """Where the artifacts of the experiments are, each place without its last part."""
-    places = source.rows("SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location IS NOT NULL")
-    return sorted({readable(place[0]).rpartition("/")[0] for place in places if isinstance(place[0], str)})
 
 
 def content_tables(connection: Connection) -> set[str]:

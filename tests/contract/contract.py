@@ -150,8 +150,14 @@ def check_schema():
             for table in tables - {version_table}:
                 others = f"NOT ({schema.DEFAULT_ROWS[table]})" if table in schema.DEFAULT_ROWS else "1"
                 assert not connection.execute(sqlalchemy.text(f"SELECT 1 FROM {table} WHERE {others}")).all(), table
-            for table, column, condition in schema.ARTIFACT_PLACES + schema.EXPERIMENT_NUMBERS if component == "tracking" else ():
+            for table, column, condition in schema.EXPERIMENT_NUMBERS if component == "tracking" else ():
                 connection.execute(sqlalchemy.text(f"SELECT {column} FROM {table} WHERE {condition}"))
+            for table, column, key in schema.ARTIFACT_PLACES if component == "tracking" else ():
+                # Of 3.17.
+                if column != "trace_archival_location" or IS_NEWEST:
+                    connection.execute(sqlalchemy.text(f"SELECT {column} FROM {table} WHERE {'key' if key else 1} = 1"))
+            for table in schema.ARTIFACT_OWNERS if component == "tracking" else ():
+                connection.execute(sqlalchemy.text(f"SELECT experiment_id FROM {table}"))
         migrations = [path.read_text() for path in (Path(mlflow.__file__).parent / schema.MIGRATIONS[component]).glob("*.py")]
         assert len(revisions) == 1
         assert any(re.search(rf"""^revision\b.*["']{revisions[0]}["']""", text, re.MULTILINE) for text in migrations)

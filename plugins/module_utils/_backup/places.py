@@ -72,6 +72,17 @@ def path_of(place: Place) -> str:
     return str(place.get("path") or "")
 
 
+def place_of(uri: str, store: Place) -> dict[str, t.Any]:
+    """The place that MLflow has a URI for. store: endpoint_url, region, access_key_id and secret_access_key of S3. Raises ValueError for other stores."""
+    if uri.startswith(("/", "file:")):
+        return {"type": "folder", "path": uri.removeprefix("file://")}
+    scheme, _separator, rest = uri.partition("://")
+    if scheme != "s3":
+        raise ValueError(f"{uri} is neither in S3 nor a folder: give a place of the type rclone for it")
+    bucket, _slash, path = rest.partition("/")
+    return {"type": "s3", "bucket": bucket, "path": path, **{key: value for key, value in store.items() if value}}
+
+
 def problem_of(place: Place) -> str | None:
     """What is wrong with the words for a place."""
     kind = place.get("type")

@@ -38,16 +38,20 @@ MOVED_ROWS = {
     ),
     "span_metrics": ("input_cost", "output_cost", "total_cost"),
 }
-# Where artifacts are: table, column, condition on the row.
+# Where artifacts are: table, column, the key of the row in a table of tags. Not every version has every table and column.
 ARTIFACT_PLACES = (
-    ("experiments", "artifact_location", "1"),
-    ("runs", "artifact_uri", "1"),
-    ("logged_models", "artifact_location", "1"),
-    ("model_versions", "source", "1"),
-    ("model_versions", "storage_location", "1"),
-    ("trace_tags", "value", "key = 'mlflow.artifactLocation'"),
-    ("workspaces", "default_artifact_root", "1"),
+    ("experiments", "artifact_location", None),
+    ("runs", "artifact_uri", None),
+    ("logged_models", "artifact_location", None),
+    ("model_versions", "source", None),
+    ("model_versions", "storage_location", None),
+    ("trace_tags", "value", "mlflow.artifactLocation"),
+    ("trace_tags", "value", "mlflow.trace.archiveLocation"),
+    ("workspaces", "default_artifact_root", None),
+    ("workspaces", "trace_archival_location", None),
 )
+# What artifacts can belong to, beside the experiment itself: tables with a column experiment_id.
+ARTIFACT_OWNERS = ("runs", "logged_models", "trace_info")
 # Where the number of an experiment stands beside the columns experiment_id, in the same form.
 EXPERIMENT_NUMBERS = (
     ("entity_associations", "source_id", "source_type = 'experiment'"),

@@ -9,7 +9,7 @@ import math
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import Column, Unfit, content_hash, fitter, read_columns, with_floats
-from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_copy import SqliteError, examine, move_artifacts, sums_of, take
+from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_copy import SqliteError, examine, sums_of, take
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,26 +199,6 @@ def test_a_key_that_is_no_text_can_be_shown(source):
     source.connection.executescript("CREATE TABLE keys (key VARCHAR(5) NOT NULL, data BLOB NOT NULL, PRIMARY KEY (key, data))")
     write(source, "INSERT INTO keys VALUES (CAST(X'61ff' AS TEXT), X'00')")
     assert examine(source, "refuse", "refuse", "refuse", None)["findings"][0]["key"] == {"key": "a\\xff", "data": "00"}
-
-
-def test_the_longest_beginning_of_an_artifact_location_counts(source):
-    source.connection.executescript(
-        "CREATE TABLE experiments (experiment_id INTEGER, artifact_location VARCHAR(256)); CREATE TABLE trace_tags (key TEXT, value TEXT)"
-    )
-    for number, place in enumerate(["/a/b/1", "/a/1", "/ab/1", "/a", None, "/a/"]):
-        write(source, "INSERT INTO experiments VALUES (?, ?)", number, place)
-    write(source, "INSERT INTO trace_tags VALUES ('mlflow.artifactLocation', '/a/t'), ('other', '/a/t')")
-    assert move_artifacts(source, {"/a/": "mlflow-artifacts:/", "/a/b": "s3://bucket/x/"}) == 5
-    assert [row[0] for row in source.rows("SELECT artifact_location FROM experiments ORDER BY 1")] == [
-        None,
-        "/ab/1",
-        "mlflow-artifacts:/",
-        "mlflow-artifacts:/",
-        "mlflow-artifacts:/1",
-        "s3://bucket/x/1",
-    ]
-    assert [row[0] for row in source.rows("SELECT value FROM trace_tags ORDER BY key")] == ["mlflow-artifacts:/t", "/a/t"]
-    assert move_artifacts(source, {}) == 0
 
 
 def test_a_file_is_copied_with_its_journal_and_not_touched(tmp_path):
