@@ -18,8 +18,8 @@ test: ## Everything: lint, sanity, unit tests, all Molecule scenarios
 	@.venv/bin/python scripts/test.py
 
 drills: ## What is too long for the tests: a site of two MLflow hosts with a long life, upgraded, backed up and restored, and every secret replaced; figures in .build/drills
-	@scripts/setup.sh venv docker images s3 versitygw
-	@MLOPS_DRILLS=1 .venv/bin/python scripts/test.py mlflow_db_modules site drills
+	@scripts/setup.sh venv docker images s3 versitygw keycloak oauth2_proxy
+	@MLOPS_DRILLS=1 .venv/bin/python scripts/test.py mlflow_db_modules site site_sso drills
 
 lint units sanity contract: ## Only that part of the tests
 	@scripts/setup.sh venv

@@ -53,7 +53,10 @@ print(json.dumps([ask(SEARCH, Authorization=basic)[0], by_token(token("ci"))[0]]
     return visit(code)
 
 
-@pytest.mark.parametrize(("way", "tags"), [("nginx", "nginx_tls"), ("mlflow", "postgres,mlflow_server,nginx_tls")])
+MLFLOW = pytest.param("mlflow", "postgres,mlflow_server,nginx_tls", marks=pytest.mark.drill)
+
+
+@pytest.mark.parametrize(("way", "tags"), [("nginx", "nginx_tls"), MLFLOW])
 def test_nobody_comes_in_between_two_ways(visit, on_site, way, tags):
     assert users(visit) == [401, 200]
     argv = ["docker", "exec", "--interactive", PROVIDER, "python3", "-c", PROBE]

@@ -1,10 +1,11 @@
-"""MLflow has users of its own, whom the provider knows. The scenario's own way in comes back at the end."""
+"""MLflow has users of its own, whom the provider knows."""
 
 import contextlib
 import json
 import re
 import subprocess
 
+import pytest
 from conftest import PROVIDER, SCENARIO, SITE, WORK
 from test_zz_ways import PROBE, deploy
 
@@ -47,5 +48,10 @@ def test_users_come_in_by_the_provider(on_site):
     # In no file that others may read, and in no argument.
     look = "find /etc /opt/mlflow /run /var/lib/mlflow -xdev -type f -perm /077 -size -1M -exec grep -lFf /root/secret {} +; "
     assert on_site("sh", "-c", look + "grep -lFf /root/secret /proc/[0-9]*/cmdline || true") == ""
+
+
+@pytest.mark.drill
+def test_nobody_comes_in_on_the_way_back():
+    deploy("oidc", TAGS, **CLIENT, vault_site_oidc_client_secret=SECRET)
     with somebody_tries():
         deploy("proxy", TAGS)
