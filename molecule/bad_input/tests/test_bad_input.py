@@ -21,7 +21,7 @@ MACHINE = "bad_input-debian13"
 
 POSTGRES = {
     "postgres_users": [{"name": "mlflow", "password": "right-password"}],
-    "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "older", "foreign_app", "locked_away")],
+    "postgres_databases": [{"name": name, "owner": "mlflow"} for name in ("mlflow", "newer", "older", "foreign_app", "locked_away", "proxied")],
 }
 MINIO = {
     "minio_source_file": "{{ test_s3_server_file }}",
@@ -269,6 +269,12 @@ CASES = [
     ("mlflow_server", "short passphrase", {"mlflow_server_crypto_passphrase": "c" * 31}, r"mlflow_server_crypto_passphrase must be at least 32"),
     ("mlflow_server", "hosts without this one", {"mlflow_server_hosts": ["other"]}, r"mlflow_server_hosts \(other\) must name this host"),
     ("mlflow_server", "artifacts that nobody serves", {"mlflow_server_serve_artifacts": False}, r"set mlflow_server_default_artifact_root"),
+    (
+        "mlflow_server",
+        "experiments stranded",
+        {**database("proxied"), "mlflow_server_serve_artifacts": False, "mlflow_server_default_artifact_root": "s3://mlflow"},
+        r"would strand 1 experiments in mlflow-artifacts:, such as vision \(7\): clients ask MLflow.*migrate_artifacts\.yml",
+    ),
     ("mlflow_server", "half a key of S3", {"mlflow_server_s3_access_key_id": "AKIA"}, r"Set both mlflow_server_s3_access_key_id"),
     (
         "mlflow_server",
