@@ -45,6 +45,7 @@ options:
     type: str
   issuer_ca_content:
     description: Certificates (PEM) that the certificate of O(issuer_url) is checked with. Without it, the trust of the C(certifi) package counts.
+    type: str
   client_cert_content:
     description: The client's certificate with its key (PEM), for a server that lets in who shows one. Without it no certificate is shown.
     type: str

@@ -16,8 +16,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
-import mlops_mlflow_handover
-
 # S3 takes 10,000 parts, so that a file may have 80 GB. Of one upload three parts are in memory at most: two on their way, and one that comes in.
 PART_SIZE = 8 * 1024 * 1024
 # A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
@@ -220,6 +218,7 @@ class Upload:
 @functools.cache
 def repository():
     """The class that MLflow makes its repositories of."""
+    import mlops_mlflow_handover
     from botocore.exceptions import ClientError
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
