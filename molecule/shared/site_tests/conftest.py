@@ -71,6 +71,8 @@ def client(groups, execute, secrets):
             "MLFLOW_TRACKING_USERNAME": "mlflow",
             "MLFLOW_TRACKING_PASSWORD": password or secrets["vault_site_login_password"],
             "MLFLOW_TRACKING_SERVER_CERT_PATH": "/root/ca.crt",
+            # MLflow's client asks the store itself with what `requests` trusts.
+            "REQUESTS_CA_BUNDLE": "/root/ca.crt",
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
             "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         }

@@ -104,7 +104,8 @@ try: requests.get(url, timeout=30)
 except requests.exceptions.SSLError: print("not trusted")
 os.environ["REQUESTS_CA_BUNDLE"] = "/root/ca.crt"
 print(requests.get(url, auth=(name.encode(), password.encode()), timeout=30).status_code, requests.get(url, auth=(name, password), timeout=30).status_code)
-"""
+""",
+        env={"REQUESTS_CA_BUNDLE": ""},
     ).stdout
     assert output.splitlines() == ["not trusted", "200 401"]
 
