@@ -272,7 +272,7 @@ CASES = [
     (
         "mlflow_server",
         "experiments stranded",
-        {**database("proxied"), "mlflow_server_serve_artifacts": False, "mlflow_server_default_artifact_root": "s3://mlflow"},
+        {**database("proxied"), "mlflow_server_workers": 1, "mlflow_server_serve_artifacts": False, "mlflow_server_default_artifact_root": "s3://mlflow"},
         r"would strand 1 experiments in mlflow-artifacts:, such as vision \(7\): clients ask MLflow.*migrate_artifacts\.yml",
     ),
     ("mlflow_server", "half a key of S3", {"mlflow_server_s3_access_key_id": "AKIA"}, r"Set both mlflow_server_s3_access_key_id"),
