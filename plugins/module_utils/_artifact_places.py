@@ -156,8 +156,10 @@ def plan(found: list[dict[str, t.Any]], former: Settings, wanted: Settings) -> d
 def read_experiments(connection: Connection) -> list[tuple[int, str, str]]:
     if "experiments" not in read_tables(connection) or not {"experiment_id", "name", "artifact_location"} <= set(connection.columns("experiments")):
         return []
-    statement = "SELECT experiment_id, name, artifact_location FROM experiments WHERE artifact_location IS NOT NULL ORDER BY experiment_id"
-    return t.cast("list[tuple[int, str, str]]", connection.rows(statement))
+    stage = "lifecycle_stage" if "lifecycle_stage" in connection.columns("experiments") else "NULL"
+    statement = f"SELECT experiment_id, name, artifact_location, {stage} FROM experiments WHERE artifact_location IS NOT NULL ORDER BY experiment_id"
+    # What the smoke test leaves has no files.
+    return [tuple(row[:3]) for row in connection.rows(statement) if not (row[3] == "deleted" and row[1].startswith("smoke-test-"))]
 
 
 def read_used(connection: Connection) -> set[int]:

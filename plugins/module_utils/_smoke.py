@@ -176,6 +176,12 @@ class SmokeTest:
                 step()
         except Exception as exc:
             cause = str(exc) if isinstance(exc, (SmokeError, _TimeLimitError)) else f"{type(exc).__name__}: {exc}"
+            first: BaseException = exc
+            while earlier := first.__cause__ or first.__context__:
+                first = earlier
+            # MLflow's client says that a path is wrong where a name does not lead to a server.
+            if str(first) not in cause:
+                cause += f" (first came {type(first).__name__}: {first})"
             raise SmokeError(f"Smoke test of {self.uri} failed at step '{name}': {cause}") from exc
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - start, 3)

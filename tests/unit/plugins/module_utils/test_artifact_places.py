@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_places import PROXIED, Settings, plan, rewrite, settings_of, stranded
+from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_places import PROXIED, Settings, plan, read_experiments, rewrite, settings_of, stranded
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection import Connection
 
 STORE, FRONT = "http://127.0.0.1:9000", "https://store.example.com"
@@ -126,6 +126,15 @@ def database(tmp_path):
         connection.rows("CREATE TABLE experiments (number INTEGER, artifact_location TEXT)")
         connection.rows("CREATE TABLE trace_tags (key TEXT, value TEXT)")
         yield connection
+
+
+def test_what_the_smoke_test_leaves_has_no_files(tmp_path):
+    with Connection(f"sqlite:///{tmp_path}/mlflow.db") as connection:
+        connection.rows("CREATE TABLE experiments (experiment_id INTEGER, name TEXT, artifact_location TEXT, lifecycle_stage TEXT)")
+        rows = [("a", "deleted"), ("smoke-test-1", "deleted"), ("smoke-test-2", "active")]
+        for number, (name, stage) in enumerate(rows):
+            connection.change("INSERT INTO experiments VALUES (%s, %s, %s, %s)", (number, name, "s3://mlflow/x", stage))
+        assert read_experiments(connection) == [(0, "a", "s3://mlflow/x"), (2, "smoke-test-2", "s3://mlflow/x")]
 
 
 def places(database, *given):

@@ -24,15 +24,15 @@ class Store:
 class MLflow:
     """Signs, where it is asked for an artifact, and answers with a status; under WSGI and ASGI."""
 
-    def __init__(self, handover, status=200):
-        self.handover, self.status, self.seen = handover, status, []
+    def __init__(self, handover, status=200, key="k"):
+        self.handover, self.status, self.key, self.seen = handover, status, key, []
 
     def work(self, method):
         order = self.handover.ORDER.get()
         if order and self.status == 200:
             order.client = Store()
             if method == "PUT":
-                order.upload_file("a", Bucket="b", Key="k", ExtraArgs={"ContentType": "text/plain"})
+                order.upload_file("a", Bucket="b", Key=self.key, ExtraArgs={"ContentType": "text/plain"})
             else:
                 order.download_file("b", "k")
 
@@ -115,6 +115,14 @@ def test_an_upload_is_asked_for_without_its_body(handover, call):
 def test_a_refused_upload_is_one_that_nginx_understands(handover, call, said, heard):
     status, headers = call(MLflow(handover, said), "POST")
     assert status == heard
+    assert "x-mlops-address" not in headers
+
+
+@pytest.mark.parametrize("key", ["a/", "a//b", "/a"])
+def test_what_names_no_file_is_refused(handover, call, key):
+    """MLflow's client cuts off what follows a #: of the file `#1` it sends the folder."""
+    status, headers = call(MLflow(handover, key=key), "POST")
+    assert status == 403
     assert "x-mlops-address" not in headers
 
 

@@ -26,6 +26,9 @@ class Order:
         self._signed = []
 
     def upload_file(self, Filename, Bucket, Key, ExtraArgs):
+        # No name of a file. Flask does not look, as it would have to write one.
+        if not all(Key.split("/")):
+            return
         self._sign("put_object", {"Bucket": Bucket, "Key": Key, **ExtraArgs})
         # They are part of the signature.
         self._signed += [("X-Mlops-Content-Type", ExtraArgs.get("ContentType", "")), ("X-Mlops-Content-Encoding", ExtraArgs.get("ContentEncoding", ""))]
@@ -40,7 +43,7 @@ class Order:
 
     def answer(self, status):
         """The status for the front, and what it gets besides the headers of MLflow. To its question of an upload nginx knows the answers yes, 401 and 403."""
-        if self.is_upload and 400 <= status < 500 and status != 401:
+        if self.is_upload and status != 401 and (400 <= status < 500 or (status < 400 and not self._signed)):
             return 403, []
         return status, self._signed if status < 400 else []
 
