@@ -191,7 +191,8 @@ def test_a_failed_migration_is_undone(probe, sessions):
     assert "The former version serves again" in failed.msg
     session.ask("ROLLBACK")
     assert_nothing_happened(probe, before)
-    assert probe.upgrade()["changed"]
+    done = probe.upgrade()
+    assert done["changed"], done.msg
 
 
 @on("debian13")
