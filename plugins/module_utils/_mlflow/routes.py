@@ -21,15 +21,19 @@ FASTAPI = (
     "/(?:ajax-)?api/3\\.0/mlflow/mcp-servers(?:/|$)",
     "/(?:ajax-)?api/3\\.0/mlflow/server-info$",
 )
+# Single files of the store, up and down.
+ARTIFACTS = ("/(?:ajax-)?api/[23]\\.0/mlflow-artifacts/artifacts/.",)
+# A file of a run or of a version of a model.
+RUN_FILES = "/(?:model-versions/)?get-artifact$"
 # What MLflow streams: artifacts up and down, OTLP traces, and the answers of its gateway and assistant.
 STREAMED = (
-    "/(?:ajax-)?api/[23]\\.0/mlflow-artifacts/artifacts/.",
+    *ARTIFACTS,
     "/ajax-api/3\\.0/mlflow/assistant/",
     "/(?:v1/traces$|gateway/)",
 )
 # Files that its Flask application hands out, or takes (up to 10 MB).
 BUFFERED = (
-    "/(?:model-versions/)?get-artifact$",
+    RUN_FILES,
     "/ajax-api/[23]\\.0/mlflow/(?:upload-artifact|get-trace-artifact|gateway-proxy|logged-models/[^/]+/artifacts/files)$",
 )
 # What asks for something or removes it, and stores nothing.
@@ -38,11 +42,10 @@ SMALL = (
     "/(?:ajax-)?api/[23]\\.0/mlflow/traces/(?:metrics|calculate-filter-correlation)$",
     "/graphql$",
 )
-# Single files of the store, up and down, and those that are sent to clients just as they are there.
-ARTIFACTS = ("/(?:ajax-)?api/[23]\\.0/mlflow-artifacts/artifacts/.",)
+# What is sent to clients just as it is in the store.
 DOWNLOADS = (
     *ARTIFACTS,
-    "/(?:model-versions/)?get-artifact$",
+    RUN_FILES,
     "/ajax-api/[23]\\.0/mlflow/logged-models/[^/]+/artifacts/files$",
 )
 PATHS = {"artifacts": ARTIFACTS, "downloads": DOWNLOADS, "fastapi": FASTAPI, "streamed": STREAMED, "buffered": BUFFERED, "small": SMALL}

@@ -182,10 +182,10 @@ def create_app():
     return bounded(auth.create_app())
 
 
-def handed_over(kind, app):
+def handed_over(app):
     """Where artifacts are in S3, a web server in front may move them."""
     found = importlib.util.find_spec("mlops_mlflow_handover")
-    return getattr(importlib.import_module(found.name), kind)(app) if found else app
+    return importlib.import_module(found.name).Asgi(app) if found else app
 
 
 def signed_on():
@@ -235,4 +235,4 @@ def bounded(app):
     router = sys.modules.get("mlflow.server.artifact_router")
     if hasattr(router, "_guess_mime_type") and hasattr(router, "StreamingResponse"):
         say_lengths(router)
-    return Bounded(handed_over("Asgi", app))
+    return Bounded(handed_over(app))
