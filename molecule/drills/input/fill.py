@@ -25,7 +25,7 @@ for family in range(3):
         if number % 10 == 0:
             folder = Path(sys.argv[1], place, run.info.run_id, "artifacts")
             (folder / "model").mkdir(parents=True)
-            (folder / "an odd name [1] #+&.txt").write_text(AWKWARD * (number + 1))
+            (folder / "an odd name [1] +&.txt").write_text(AWKWARD * (number + 1))
             (folder / "model/MLmodel").write_bytes(os.urandom(10_000 if number else 9 * 2**20))
     for number in range(50):
         trace = tracking.start_trace(experiment, number, {"mlflow.traceInputs": AWKWARD}, {"t": AWKWARD, "mlflow.traceName": f"trace {number}"})

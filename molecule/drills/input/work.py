@@ -9,7 +9,7 @@ for number in range(5):
     with mlflow.start_run(run_name=f"run {number}"):
         mlflow.log_params({"p": AWKWARD})
         mlflow.log_metrics({"m": float(number)})
-        mlflow.log_text(AWKWARD * 100, "a folder/an odd name [1] #+&.txt")
+        mlflow.log_text(AWKWARD * 100, "a folder/an odd name [1] +&.txt")
     with mlflow.start_span(name=AWKWARD, attributes={"a": AWKWARD}) as span:
         span.set_inputs({"question": AWKWARD})
         with mlflow.start_span(name="inner"):
