@@ -14,11 +14,11 @@ demo-clean: ## Remove the demo's container and files
 	@scripts/demo.sh clean
 
 test: ## Everything: lint, sanity, unit tests, all Molecule scenarios
-	@scripts/setup.sh venv docker images s3 versitygw keycloak oauth2_proxy
+	@scripts/setup.sh venv docker images s3 versitygw azurite gcs keycloak oauth2_proxy
 	@.venv/bin/python scripts/test.py
 
 drills: ## What is too long for the tests: a site of two MLflow hosts with a long life, upgraded, backed up and restored, and every secret replaced; figures in .build/drills
-	@scripts/setup.sh venv docker images s3 versitygw keycloak oauth2_proxy
+	@scripts/setup.sh venv docker images s3 versitygw azurite gcs keycloak oauth2_proxy
 	@MLOPS_DRILLS=1 .venv/bin/python scripts/test.py mlflow_db_modules site site_sso drills
 
 lint units sanity contract: ## Only that part of the tests
@@ -26,7 +26,7 @@ lint units sanity contract: ## Only that part of the tests
 	@.venv/bin/python scripts/test.py $@
 
 molecule: ## One scenario: make molecule S=postgres
-	@scripts/setup.sh venv docker images s3 versitygw keycloak oauth2_proxy
+	@scripts/setup.sh venv docker images s3 versitygw azurite gcs keycloak oauth2_proxy
 	@.venv/bin/python scripts/test.py $(S)
 
 lock: ## Write the lock files anew from their .in files

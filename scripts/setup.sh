@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the tests and the demo need, each part only where it is missing: the Python tools, a Docker engine,
-# the test images, an S3 server binary, and for the tests alone a second one that lacks calls, and what single sign-on takes.
-# Usage: scripts/setup.sh [venv] [docker] [images] [s3] [versitygw] [keycloak] [oauth2_proxy]       (default: all but the last three)
+# the test images, an S3 server binary, and for the tests alone a second one that lacks calls, stand-ins for Azure Blob and Google Cloud Storage, and what
+# single sign-on takes.
+# Usage: scripts/setup.sh [venv] [docker] [images] [s3] [versitygw] [azurite] [gcs] [keycloak] [oauth2_proxy]       (default: the first four)
 . "$(dirname "$0")/lib.sh"
 
 usable_python() {
@@ -132,6 +133,40 @@ install_versitygw() {
   work=$(mktemp -d)
   go_install "$work" github.com/versity/versitygw/cmd/versitygw@v1.8.0
   install -m 0755 "$work/bin/versitygw" "$1"
+  rm -rf "$work"
+}
+
+# Azure's own stand-in for Azure Blob, as an archive of what node.js needs.
+setup_azurite() {
+  local target=$CACHE/azurite.tar.gz
+  if [ -e "$target" ]; then return; fi
+  command -v npm >/dev/null || timed "npm" apt_install npm
+  mkdir -p "$CACHE"
+  timed "Azurite" install_azurite "$target"
+}
+
+install_azurite() {
+  local work
+  work=$(mktemp -d)
+  cp "$ROOT"/tests/requirements/azurite/package*.json "$work"
+  npm ci --prefix "$work" --ignore-scripts --no-audit --no-fund >"$work/log" 2>&1 || { cat "$work/log" >&2; die "Azurite could not be installed"; }
+  tar -C "$work" -czf "$work/azurite.tar.gz" node_modules
+  mv "$work/azurite.tar.gz" "$1"
+  rm -rf "$work"
+}
+
+setup_gcs() {
+  local target=$CACHE/gcs-server
+  if [ -x "$target" ]; then return; fi
+  mkdir -p "$CACHE"
+  timed "fake-gcs-server from source" install_gcs "$target"
+}
+
+install_gcs() {
+  local work
+  work=$(mktemp -d)
+  go_install "$work" github.com/fsouza/fake-gcs-server@v1.56.1
+  install -m 0755 "$work/bin/fake-gcs-server" "$1"
   rm -rf "$work"
 }
 

@@ -13,7 +13,7 @@ version_added: 1.0.0
 short_description: Environment variables of MLflow that the role mlflow_server sets from a variable of its own
 description:
   - The same in two places would hide which of them counts.
-positional: _input, s3, oidc
+positional: _input, s3, oidc, azure, gcs
 options:
   _input:
     description: Names of environment variables, or a dictionary by them.
@@ -25,6 +25,14 @@ options:
     required: true
   oidc:
     description: Whether the server has single sign-on, for which the role sets more.
+    type: bool
+    default: false
+  azure:
+    description: Whether the server has a key for Azure Blob.
+    type: bool
+    default: false
+  gcs:
+    description: Whether the server has a key for Google Cloud Storage.
     type: bool
     default: false
 """

@@ -90,7 +90,7 @@ import mlops_mlflow_handover
 import mlops_mlflow_s3
 import serve
 import sqlalchemy
-from _mlflow import environment, routes, schema, sizes, stored_secrets
+from _mlflow import environment, routes, schema, sizes, store_check, stored_secrets
 from mlflow.exceptions import MlflowException
 from mlflow.server import fastapi_app, handlers
 
@@ -503,6 +503,27 @@ def check_s3():
         assert not hasattr(artifact_repo, "StreamUploadMixin")
 
 
+def check_store_settings():
+    """What asks a store before the server does goes where MLflow goes, in the same way."""
+    from mlflow.store.artifact import s3_artifact_repo
+
+    before = dict(os.environ)
+    os.environ.update(MLFLOW_S3_ENDPOINT_URL="https://s3.example.com:9000", MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE="virtual", AWS_DEFAULT_REGION="eu-west-9")
+    try:
+        ours, theirs = store_check.S3("s3://bucket/a/b", "name").client, s3_artifact_repo._get_s3_client()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    for client in (ours, theirs):
+        assert (client.meta.endpoint_url, client.meta.region_name) == ("https://s3.example.com:9000", "eu-west-9")
+        assert (client.meta.config.signature_version, client.meta.config.s3["addressing_style"]) == ("s3v4", "virtual")
+    text = inspect.getsource(s3_artifact_repo) + inspect.getsource(mlflow.environment_variables)
+    assert all(name in text for name in ("MLFLOW_S3_IGNORE_TLS", "MLFLOW_S3_UPLOAD_EXTRA_ARGS"))
+    text = inspect.getsource(importlib.import_module("mlflow.store.artifact.azure_blob_artifact_repo"))
+    assert text.index('"AZURE_STORAGE_CONNECTION_STRING" in') < text.index('"AZURE_STORAGE_ACCESS_KEY" in') < text.index("credential=DefaultAzureCredential()")
+    assert "create_anonymous_client()" in inspect.getsource(importlib.import_module("mlflow.store.artifact.gcs_artifact_repo"))
+
+
 def check_gunicorn():
     """The lines of the role's configuration are such as gunicorn knows, and Flask's login is where they look for it."""
     import gunicorn.http.message
@@ -591,6 +612,8 @@ def check_environment():
         "FORWARDED_ALLOW_IPS": inspect.getsource(uvicorn.config),
         "SERVE_": inspect.getsource(serve),
         "MLOPS_": inspect.getsource(mlops_mlflow_s3),
+        "AZURE_": inspect.getsource(importlib.import_module("mlflow.store.artifact.azure_blob_artifact_repo")),
+        "GOOGLE_": inspect.getsource(importlib.import_module("google.auth.environment_vars")),
     }
     outside = {"HOME", "MALLOC_ARENA_MAX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED", "TMPDIR"}
     templates = [path for path in ROLE.glob("templates/**/*.j2") if path.name.startswith("mlflow.")]
@@ -604,7 +627,8 @@ def check_environment():
     for name in sorted(names - outside - environment.FROM_OIDC_VARIABLES.keys()):
         source = next((text for start, text in sources.items() if name.startswith(start)), None)
         assert name in source if source else name in known, f"{name} is no variable of this version"
-    missing = (environment.FROM_VARIABLES.keys() | environment.FROM_S3_VARIABLES.keys() | environment.FROM_OIDC_VARIABLES.keys()) - names
+    parts = (environment.FROM_VARIABLES, environment.FROM_S3_VARIABLES, environment.FROM_OIDC_VARIABLES)
+    missing = {name for part in (*parts, environment.FROM_AZURE_VARIABLES, environment.FROM_GCS_VARIABLES) for name in part} - names
     assert not missing, f"the templates do not set {sorted(missing)}"
 
 

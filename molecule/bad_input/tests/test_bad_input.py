@@ -135,6 +135,14 @@ OTHER_VERSION = next(
 # No output may show it.
 LOGIN = "mlflow:right-password"
 STORE = {"nginx_tls_store_url": "https://s3:9000", "nginx_tls_store_name": "store.example.com", "nginx_tls_store_bucket": "mlflow"}
+S3 = {
+    "mlflow_server_artifacts_destination": "s3://mlflow",
+    "mlflow_server_s3_access_key_id": "mlflow",
+    "mlflow_server_s3_secret_access_key": "right-password",
+}
+AZURE = {"mlflow_server_artifacts_destination": "wasbs://mlflow@account.blob.core.windows.net"}
+GCS = {"mlflow_server_artifacts_destination": "gs://mlflow"}
+GOOGLE_KEY = {"type": "service_account", "client_email": "me", "private_key": "right-password", "token_uri": "https://example.com"}
 TLS = {"mlflow_server_tls_enabled": True, "mlflow_server_tls_client_ca_files": ["/nonexistent.crt"]}
 
 # (role, what is wrong, variables, what the message says)
@@ -193,6 +201,29 @@ CASES = [
         r"mlflow_server_s3_endpoint_url.*scheme",
     ),
     ("mlflow_server", "bucket name S3 forbids", {"mlflow_server_artifacts_destination": "s3://My_Bucket"}, r"S3 forbids.*My_Bucket"),
+    *[
+        ("mlflow_server", f"Azure URI {number}", {"mlflow_server_artifacts_destination": uri}, rf"does not understand {uri}\. Azure Blob is wasbs://CONTAINER@")
+        for number, uri in enumerate(("wasbs://files@account.example.com", "wasbs://files", "wasb://files@account.blob.core.windows.net"))
+    ],
+    ("mlflow_server", "key of Azure for S3", {**S3, "mlflow_server_azure_storage_access_key": "right-password"}, r"are for wasbs:// in mlflow_server_artif"),
+    (
+        "mlflow_server",
+        "two keys of Azure",
+        {**AZURE, "mlflow_server_azure_storage_access_key": "right-password", "mlflow_server_azure_storage_connection_string": "right-password"},
+        r"Set mlflow_server_azure_storage_connection_string or mlflow_server_azure_storage_access_key, not both",
+    ),
+    (
+        "mlflow_server",
+        "key of Azure set twice",
+        {**AZURE, "mlflow_server_azure_storage_access_key": "right-password", "mlflow_server_environment": {"AZURE_STORAGE_ACCESS_KEY": "x"}},
+        r"may not hold AZURE_STORAGE_ACCESS_KEY \(set mlflow_server_azure_storage_access_key\)",
+    ),
+    ("mlflow_server", "key of Google for S3", {**S3, "mlflow_server_gcs_credentials": GOOGLE_KEY}, r"mlflow_server_gcs_credentials is for gs:// in"),
+    *[
+        ("mlflow_server", f"key of Google {number}", {**GCS, "mlflow_server_gcs_credentials": key}, r"must be the whole JSON of a key as Google gives it")
+        for number, key in enumerate(("right-password", "[]", {**GOOGLE_KEY, "private_key": ""}))
+    ],
+    ("mlflow_server", "store that does not answer", {**S3, "mlflow_server_s3_endpoint_url": "http://127.0.0.1:9"}, r"nothing answers there.*s3_endpoint_url"),
     ("minio", "bucket name S3 forbids", {"minio_buckets": [{"name": "My_Bucket"}]}, r"My_Bucket.*(3 to 63|lower)"),
     ("minio", "root password missing", {"minio_root_password": ""}, r"minio_root_password"),
     ("minio", "default login", {"minio_root_user": "minioadmin", "minio_root_password": "minioadmin"}, r"minioadmin"),

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[3]
 GROUPS = ("postgres", "minio", "mlflow_server", "nginx_tls")
 OWN_DATABASE = {"site_database": {"host": "db.corp", "name": "tracking", "user": "me", "password": "pw", "tls": "require"}}
 PASSWORD = "postgres_mlflow_password of a vault"
+OWN_STORE_GROUPS = ("postgres", "mlflow_server", "nginx_tls")
 OWN_STORE = {"site_s3_endpoint_url": "https://s3.corp", "site_s3_bucket": "artifacts", "site_s3_access_key_id": "AKIA"}
 
 
@@ -165,6 +166,30 @@ def test_a_store_that_clients_reach_needs_no_name(inventory, wire):
     assert not found["nginx_tls_mask_multipart"]
 
 
+AZURE = {"site_artifacts_destination": "wasbs://mlflow@account.blob.core.windows.net", "vault_azure_storage_access_key": "key of a vault"}
+GOOGLE = {"site_artifacts_destination": "gs://mlflow/here", "vault_gcs_credentials": {"type": "service_account"}}
+
+
+@pytest.mark.parametrize(("variables", "keys"), [(AZURE, ("key of a vault", "")), (GOOGLE, ("", {"type": "service_account"}))])
+def test_a_store_that_is_not_s3(inventory, wire, variables, keys):
+    """Its key comes from the vault, and nothing of S3 is asked for."""
+    found = wire(inventory(on(*OWN_STORE_GROUPS), variables))["one"]
+    assert found["mlflow_server_artifacts_destination"] == variables["site_artifacts_destination"]
+    assert (found["mlflow_server_azure_storage_access_key"], found["mlflow_server_gcs_credentials"]) == keys
+    s3 = ("endpoint_url", "access_key_id", "secret_access_key", "public_url", "ca_file")
+    assert [found[f"mlflow_server_s3_{name}"] for name in s3] == [""] * len(s3)
+    assert (found["nginx_tls_store_url"], found["nginx_tls_mask_multipart"]) == ("", True)
+
+
+def test_the_backup_of_a_store_that_is_not_s3(inventory, wire):
+    """Goes by rclone, in the words of the site."""
+    place = {"type": "rclone", "path": "mlflow", "options": {"type": "gcs"}}
+    variables = {**GOOGLE, "site_backup_artifacts": place, "site_backup_destination": {"type": "folder", "path": "/srv"}}
+    secrets = {f"vault_backup_{name}": "secret of a vault" for name in ("database_password", "encryption_password")}
+    found = wire(inventory(on(*OWN_STORE_GROUPS, "backup"), {**variables, **secrets}))["one"]
+    assert (found["backup_artifacts"], found["backup_restore_artifacts"]) == (place, place)
+
+
 @pytest.mark.parametrize(
     ("groups", "variables", "says"),
     [
@@ -172,7 +197,11 @@ def test_a_store_that_clients_reach_needs_no_name(inventory, wire):
         (GROUPS, {"site_artifact_mode": "presigned"}, "presigned, which needs in site_store_public_name a name of the store"),
         (GROUPS, {"site_artifact_mode": "direct"}, "direct, which needs in site_store_public_name a name of the store"),
         (("postgres", "minio", "mlflow_server"), {"site_artifact_mode": "accelerated"}, "accelerated, which needs a host in the group nginx_tls"),
-        (("postgres", "mlflow_server", "nginx_tls"), {"site_artifact_mode": "accelerated", "site_s3_endpoint_url": ""}, "a store with an address of its own"),
+        (OWN_STORE_GROUPS, {"site_artifact_mode": "accelerated", "site_s3_endpoint_url": ""}, "a store with an address of its own"),
+        *[
+            (OWN_STORE_GROUPS, {"site_artifact_mode": mode, "site_artifacts_destination": "gs://mlflow"}, f"{mode}, which needs s3:// in site_artifacts_dest")
+            for mode in ("accelerated", "presigned", "direct")
+        ],
     ],
 )
 def test_a_way_of_artifacts_without_what_it_needs_is_refused(inventory, groups, variables, says):

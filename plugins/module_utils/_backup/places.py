@@ -62,7 +62,7 @@ def options_of(place: Place) -> dict[str, str]:
 
 def secrets_of(place: Place) -> list[str]:
     """The values that no message may show."""
-    return [str(value) for key, value in {**place, **place.get("options", {})}.items() if re.search("secret|pass|token|key_pem", key)]
+    return [str(value) for key, value in {**place, **place.get("options", {})}.items() if re.search("secret|pass|token|key_pem|credentials|^key$", key)]
 
 
 def path_of(place: Place) -> str:

@@ -49,6 +49,12 @@ FROM_S3_VARIABLES = {
     "MLFLOW_S3_ENDPOINT_URL": "mlflow_server_s3_endpoint_url",
     "MLOPS_S3_PUBLIC_URL": "mlflow_server_s3_public_url",
 }
+# Where the server has such keys of its own.
+FROM_AZURE_VARIABLES = {
+    "AZURE_STORAGE_ACCESS_KEY": "mlflow_server_azure_storage_access_key",
+    "AZURE_STORAGE_CONNECTION_STRING": "mlflow_server_azure_storage_connection_string",
+}
+FROM_GCS_VARIABLES = {"GOOGLE_APPLICATION_CREDENTIALS": "mlflow_server_gcs_credentials"}
 # Single sign-on.
 FROM_OIDC_VARIABLES = {
     "AUTOMATIC_LOGIN_REDIRECT": "mlflow_server_login",
@@ -80,9 +86,10 @@ FROM_OIDC_VARIABLES = {
 LOCAL = ("localhost", "localhost:*", "127.0.0.1:*", "[[]::1]:*")
 
 
-def taken_names(names: t.Iterable[str], s3: bool, oidc: bool = False) -> list[str]:
+def taken_names(names: t.Iterable[str], s3: bool, oidc: bool = False, azure: bool = False, gcs: bool = False) -> list[str]:
     """Those that the role sets from a variable, each with that."""
-    variables = {**FROM_VARIABLES, **(FROM_S3_VARIABLES if s3 else {}), **(FROM_OIDC_VARIABLES if oidc else {})}
+    chosen = ((s3, FROM_S3_VARIABLES), (oidc, FROM_OIDC_VARIABLES), (azure, FROM_AZURE_VARIABLES), (gcs, FROM_GCS_VARIABLES))
+    variables = FROM_VARIABLES | {name: variable for wanted, names_of in chosen if wanted for name, variable in names_of.items()}
     return [f"{name} (set {variables[name]})" for name in names if name in variables]
 
 

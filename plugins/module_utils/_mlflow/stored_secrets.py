@@ -33,10 +33,13 @@ def read_environment_file(path: str) -> dict[str, str]:
     """The variables of a file as the role writes it for systemd: one in a line, its value in double quotes, with a backslash before quotes and itself."""
     try:
         with open(path, encoding="utf-8") as stream:
-            lines = stream.read().splitlines()
+            return parse_environment(stream.read())
     except FileNotFoundError:
         return {}
-    pairs = [line.partition("=") for line in lines if not line.startswith("#")]
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    pairs = [line.partition("=") for line in text.splitlines() if not line.startswith("#")]
     return {name.strip(): unquoted(value.strip()) for name, _equals, value in pairs if value}
 
 

@@ -63,7 +63,8 @@ def test_what_the_role_sets_cannot_be_set_in_another_way():
     names = set()
     for path in ROLE.glob("templates/**/mlflow.*.j2"):
         names |= {one or other for one, other in re.findall(r"^(?:  '([A-Z][A-Z0-9_]+)': |([A-Z][A-Z0-9_]+)=)", path.read_text(), re.MULTILINE)}
-    variables = {**environment.FROM_VARIABLES, **environment.FROM_S3_VARIABLES, **environment.FROM_OIDC_VARIABLES}
+    parts = (environment.FROM_VARIABLES, environment.FROM_S3_VARIABLES, environment.FROM_OIDC_VARIABLES)
+    variables = {name: variable for part in (*parts, environment.FROM_AZURE_VARIABLES, environment.FROM_GCS_VARIABLES) for name, variable in part.items()}
     assert names - FREE == variables.keys()
     assert set(variables.values()) <= OPTIONS.keys()
 
@@ -72,6 +73,10 @@ def test_the_variable_is_named_where_the_role_sets_it():
     given = {"AWS_DEFAULT_REGION": "x", "MLFLOW_PORT": 1, "MLFLOW_WORKSPACE": "x"}
     assert environment.taken_names(given, s3=True) == ["AWS_DEFAULT_REGION (set mlflow_server_s3_region)", "MLFLOW_PORT (set mlflow_server_port)"]
     assert environment.taken_names(given, s3=False) == ["MLFLOW_PORT (set mlflow_server_port)"]
+    keys = {"GOOGLE_APPLICATION_CREDENTIALS": "/x", "AZURE_STORAGE_ACCESS_KEY": "x"}
+    assert environment.taken_names(keys, s3=True) == []
+    assert environment.taken_names(keys, s3=False, gcs=True) == ["GOOGLE_APPLICATION_CREDENTIALS (set mlflow_server_gcs_credentials)"]
+    assert environment.taken_names(keys, s3=False, azure=True) == ["AZURE_STORAGE_ACCESS_KEY (set mlflow_server_azure_storage_access_key)"]
 
 
 def test_names_are_allowed_with_and_without_a_port():
