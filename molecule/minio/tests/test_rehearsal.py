@@ -33,6 +33,7 @@ LESS = {
 SWITCH = "configure | Switch to the program, and write the environment and the unit of the server"
 START = "service | Run the server now and after each boot"
 OUTDATED = "service | Find the server older than its files"
+FULL = "preflight_host | Note disks that are nearly full"
 VERIFY = "verify | Write and read an object, and check that the well-known login is refused"
 
 
@@ -48,7 +49,7 @@ def run(host):
         done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default", "NO_COLOR": "1"})
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
         tasks = re.findall(r"^TASK \[mlops\.mlflow\.minio : (.*?)\] \**\n((?:.+\n)*)", done.stdout, re.MULTILINE)
-        return [task for task, result in tasks if "changed: [" in result or (task == VERIFY and "ok: [" in result)]
+        return [task for task, result in tasks if "changed: [" in result or (task in (VERIFY, FULL) and "ok: [" in result)]
 
     return run_role
 
@@ -82,6 +83,19 @@ def test_server_that_is_older_than_its_files_is_restarted_and_verified(host, run
     assert host.check_output(environment) == "MINIO_UPDATE=off"
 
 
+DISK = ["disk | Write or remove program and units"]
+
+
+def test_a_disk_that_is_nearly_full_is_said_in_each_run(host, run):
+    timer = "disk | Run the timer now and after each boot"
+    assert run({"minio_disk_warning_percent": 1}) == [FULL, *DISK]
+    assert host.run("systemctl start minio-disk").rc != 0
+    assert run({"minio_disk_warning_percent": 0}) == ["disk | Stop the timer that is not wanted any more", *DISK]
+    assert not host.file("/opt/minio/disk.py").exists
+    assert run({}) == [*DISK, timer]
+    host.check_output("systemctl start minio-disk")
+
+
 def test_numbers_may_be_text(run):
     """As those of `-e minio_port=9000` are. And after all that went before, nothing is left to do."""
     numbers = {
@@ -89,6 +103,7 @@ def test_numbers_may_be_text(run):
         "minio_console_port": "9001",
         "minio_min_memory_mb": "128",
         "minio_min_disk_mb": "64",
+        "minio_disk_warning_percent": "85",
         "minio_start_timeout_seconds": "120",
     }
     assert run(numbers) == []
