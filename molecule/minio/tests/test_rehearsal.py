@@ -22,6 +22,7 @@ MORE = {
     "minio_policies": policies("lost", "gone"),
     "minio_users": [{"access_key": name, "secret_key": f"{name}-secret", "policies": [name]} for name in ("lost", "gone")],
     "minio_groups": [{"name": name, "members": [name], "policies": [name]} for name in ("lost", "gone")],
+    "minio_disk_warning_percent": 1,
 }
 LESS = {
     "minio_policies": policies("lost", "gone", state="absent"),
@@ -33,6 +34,7 @@ LESS = {
 SWITCH = "configure | Switch to the program, and write the environment and the unit of the server"
 START = "service | Run the server now and after each boot"
 OUTDATED = "service | Find the server older than its files"
+DISK = "disk | Write or remove program and units"
 FULL = "preflight_host | Note disks that are nearly full"
 VERIFY = "verify | Write and read an object, and check that the well-known login is refused"
 
@@ -56,8 +58,8 @@ def run(host):
 
 def test_check_mode_foretells_a_run(run):
     for variables, changes in (
-        (MORE, ["access | Provide policies", "access | Provide users", "access | Provide groups"]),
-        (LESS, ["access | Provide users", "access | Provide groups", "access | Remove policies"]),
+        (MORE, [FULL, DISK, "access | Provide policies", "access | Provide users", "access | Provide groups"]),
+        (LESS, [DISK, "access | Provide users", "access | Provide groups", "access | Remove policies"]),
     ):
         assert run(variables, "--check") == changes
         assert run(variables) == changes
@@ -81,19 +83,6 @@ def test_server_that_is_older_than_its_files_is_restarted_and_verified(host, run
     assert run({}, "--check") == [OUTDATED]
     assert run({}) == [OUTDATED, VERIFY]
     assert host.check_output(environment) == "MINIO_UPDATE=off"
-
-
-DISK = ["disk | Write or remove program and units"]
-
-
-def test_a_disk_that_is_nearly_full_is_said_in_each_run(host, run):
-    timer = "disk | Run the timer now and after each boot"
-    assert run({"minio_disk_warning_percent": 1}) == [FULL, *DISK]
-    assert host.run("systemctl start minio-disk").rc != 0
-    assert run({"minio_disk_warning_percent": 0}) == ["disk | Stop the timer that is not wanted any more", *DISK]
-    assert not host.file("/opt/minio/disk.py").exists
-    assert run({}) == [*DISK, timer]
-    host.check_output("systemctl start minio-disk")
 
 
 def test_numbers_may_be_text(run):
