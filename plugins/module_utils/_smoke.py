@@ -21,6 +21,8 @@ import typing as t
 import urllib.parse
 import uuid
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_places import SMOKE_TEST
+
 # What every database can answer: an experiment that is always there does not exist, `mlflow gc` may remove any.
 LOGIN_PATH = "/api/2.0/mlflow/experiments/search?max_results=1"
 # What the role nginx_tls answers by the name of the store to who asks for no file of the bucket.
@@ -175,7 +177,7 @@ class SmokeTest:
         import mlflow
 
         self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-        self.name = f"smoke-test-{uuid.uuid4()}"
+        self.name = f"{SMOKE_TEST}{uuid.uuid4()}"
         self.seconds: dict[str, float] = {}
         self._undo: list[tuple[str, t.Callable[[], object]]] = []
 
