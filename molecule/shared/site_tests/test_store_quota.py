@@ -19,7 +19,7 @@ site, login = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow-artifacts", (
 for size in (100, 2**21, 2**26):
     answer = http.put(f"{site}/artifacts/quota/x", data=bytes(size), auth=login, timeout=60)
     print(answer.status_code, answer.json().get("message", ""))
-upload = http.post(f"{site}/mpu/create/quota", json={"path": "quota/y", "num_parts": 1}, auth=login, timeout=30).json()
+upload = http.post(f"{site}/mpu/create/quota", json={"path": "y", "num_parts": 1}, auth=login, timeout=30).json()
 answer = http.put(upload["credentials"][0]["url"], data=bytes(2**21), timeout=60)
 print(answer.status_code, "XMinioAdminBucketQuotaExceeded" in answer.text)
 """
