@@ -92,7 +92,7 @@ def test_numbers_may_be_text(run):
         "minio_console_port": "9001",
         "minio_min_memory_mb": "128",
         "minio_min_disk_mb": "64",
-        "minio_disk_warning_percent": "85",
+        "minio_disk_warning_percent": "99",
         "minio_start_timeout_seconds": "120",
     }
     assert run(numbers) == []
