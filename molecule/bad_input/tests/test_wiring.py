@@ -195,6 +195,7 @@ def test_bad_values_of_the_site_are_refused_in_its_words(inventory):
     """All at once, and with no word of the roles' variables."""
     variables = {
         "site_store_public_name": "Store One",
+        "site_s3_bucket": "My_Bucket",
         "site_artifact_timeout_seconds": "lots",
         "site_artifact_keep_deleted_days": "a month",
         "site_artifact_quota": "much",
@@ -204,6 +205,7 @@ def test_bad_values_of_the_site_are_refused_in_its_words(inventory):
     said = " ".join(done.stdout.split())
     for text in (
         "site_store_public_name is 'Store One'. Set a bare host name",
+        "site_s3_bucket is My_Bucket, which S3 forbids",
         "site_artifact_timeout_seconds is lots. Set a number of seconds",
         "site_artifact_keep_deleted_days is a month. Set a number of days",
         "site_artifact_quota is much. Set a number of bytes or a size like 500G",
