@@ -124,6 +124,37 @@ def test_an_upload_arrives_whole(plugin, size):
     assert (plugin.Body.places, plugin.Body.filling, repository.store.open) == (0, {}, {})
 
 
+def refuse(code):
+    def answer(*_arguments, **_options):
+        raise Answer(code)
+
+    return answer
+
+
+@pytest.mark.parametrize(("code", "error"), [("XMinioAdminBucketQuotaExceeded", Refusal), ("XMinioStorageFull", Refusal), ("SlowDown", Answer)])
+@pytest.mark.parametrize(("size", "call"), [(50, "upload_fileobj"), (2500, "upload_part")])
+def test_a_full_store_is_said(plugin, code, error, size, call):
+    """By an error on which clients do not try again."""
+    repository = plugin.StreamingS3ArtifactRepository()
+    setattr(repository.store, call, refuse(code))
+    with pytest.raises(error):
+        asyncio.run(repository.log_artifact_from_async_stream(chunks(bytes(size)), "a"))
+    assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
+
+
+def test_a_full_store_is_said_where_boto3_wraps_it(plugin):
+    def upload_file(**_options):
+        try:
+            raise Answer("XMinioAdminBucketQuotaExceeded")
+        except Answer as exc:
+            raise RuntimeError("Failed to upload") from exc
+
+    repository = plugin.StreamingS3ArtifactRepository()
+    repository.store.upload_file = upload_file
+    with pytest.raises(Refusal, match="quota is reached"):
+        repository._upload_file(repository.store, "/x", "bucket", "a")
+
+
 async def beside_slow_ones(plugin, slow, number):
     """An upload beside others that stop after some bytes: what became of them."""
     repository = plugin.StreamingS3ArtifactRepository()
@@ -159,34 +190,3 @@ def test_an_upload_that_breaks_off_leaves_nothing(plugin):
     with pytest.raises(ConnectionError):
         asyncio.run(repository.log_artifact_from_async_stream(broken(), "a"))
     assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
-
-
-def refuse(code):
-    def answer(*_arguments, **_options):
-        raise Answer(code)
-
-    return answer
-
-
-@pytest.mark.parametrize(("code", "error"), [("XMinioAdminBucketQuotaExceeded", Refusal), ("XMinioStorageFull", Refusal), ("SlowDown", Answer)])
-@pytest.mark.parametrize(("size", "call"), [(50, "upload_fileobj"), (2500, "upload_part")])
-def test_a_full_store_is_said(plugin, code, error, size, call):
-    """By an error on which clients do not try again."""
-    repository = plugin.StreamingS3ArtifactRepository()
-    setattr(repository.store, call, refuse(code))
-    with pytest.raises(error):
-        asyncio.run(repository.log_artifact_from_async_stream(chunks(bytes(size)), "a"))
-    assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
-
-
-def test_a_full_store_is_said_where_boto3_wraps_it(plugin):
-    def upload_file(**_options):
-        try:
-            raise Answer("XMinioAdminBucketQuotaExceeded")
-        except Answer as exc:
-            raise RuntimeError("Failed to upload") from exc
-
-    repository = plugin.StreamingS3ArtifactRepository()
-    repository.store.upload_file = upload_file
-    with pytest.raises(Refusal, match="quota is reached"):
-        repository._upload_file(repository.store, "/x", "bucket", "a")
