@@ -43,6 +43,7 @@ RETURN = r"""
 _value:
   description:
     - C(kept) are the certificates that count (PEM), C(users) the C(serial), as nginx writes it, and the C(name) of each.
+    - C(left) are the names of certificates that are not among those listed.
     - C(due) are the names without a certificate that has more than half of its time left.
   type: dict
 """
@@ -83,16 +84,19 @@ def client_certificates(text: str, names: list[str], revoke: t.Sequence[str] = (
     kept: list[str] = []
     users: list[dict[str, str]] = []
     fresh = set()
+    left = set()
     for certificate in found:
         name = next((str(part.value) for part in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)), "")
         begin, end = time_of(certificate, "not_valid_before"), time_of(certificate, "not_valid_after")
+        if name not in names:
+            left.add(name)
         if name not in names or name in revoke or end <= now:
             continue
         kept.append(certificate.public_bytes(Encoding.PEM).decode())
         users.append({"serial": hexadecimal(certificate.serial_number), "name": name})
         if end - now > (end - begin) / 2:
             fresh.add(name)
-    return {"kept": kept, "users": users, "due": [name for name in names if name not in fresh]}
+    return {"kept": kept, "users": users, "left": sorted(left), "due": [name for name in names if name not in fresh]}
 
 
 class FilterModule:

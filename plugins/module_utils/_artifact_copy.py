@@ -24,10 +24,24 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import
 
 # Files behind links are files; what S3 says of the time needs no call for each object.
 READS = ("--use-server-modtime", "--copy-links")
+# Names that a text holds: enough to find the others.
+EXAMPLES = 5
 
 
 class CopyError(Exception):
     """Artifacts could not be copied."""
+
+
+def described(result: dict[str, t.Any], check_mode: bool) -> str:
+    """What a copy did, or would do, in a sentence, and which files have names that MLflow does not take."""
+    done = "would be copied" if check_mode else "were copied and compared"
+    text = f"{result['copied_files']} of {result['files']} files, with {result['copied_bytes']} of {result['bytes']} bytes, {done}."
+    if odd := result["hash_names"]:
+        shown = ", ".join(odd[:EXAMPLES])
+        text += (
+            f" {len(odd)} of the names hold a #, such as {shown}: MLflow lists no folder with such a file but in the mode direct, so rename them there first."
+        )
+    return text
 
 
 class Copy:
@@ -91,6 +105,7 @@ class Copy:
             raise CopyError(f"{len(odd)} names have line breaks, which a list of names cannot hold, such as {odd[0]!r}: rename these files")
         result = {"files": len(there), "bytes": sum(size for size, _time in there.values()), "source": self.source, "target": self.target}
         result.update(copied_files=len(due), copied_bytes=sum(there[name][0] for name in due))
+        result["hash_names"] = sorted(name for name in there if "#" in name)
         if due and not check_mode:
             if proven is None:
                 self._compare_what_is_there([name for name in due if name in copied])

@@ -19,6 +19,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_connection
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db_content import quoted, read_tables
 
 PROXIED = "mlflow-artifacts:"
+# How the names of experiments begin that the smoke test makes and deletes.
+SMOKE_TEST = "smoke-test-"
 # Experiments of a root that are named: enough to know what it is about.
 EXAMPLES = 5
 JOINED = {"sqlite": "%s || {rest}", "postgresql": "%s || {rest}", "mysql": "CONCAT(%s, {rest})", "mssql": "CONCAT(%s, {rest})"}
@@ -159,7 +161,7 @@ def read_experiments(connection: Connection) -> list[tuple[int, str, str]]:
     stage = "lifecycle_stage" if "lifecycle_stage" in connection.columns("experiments") else "NULL"
     statement = f"SELECT experiment_id, name, artifact_location, {stage} FROM experiments WHERE artifact_location IS NOT NULL ORDER BY experiment_id"
     # What the smoke test leaves has no files.
-    return [tuple(row[:3]) for row in connection.rows(statement) if not (row[3] == "deleted" and row[1].startswith("smoke-test-"))]
+    return [tuple(row[:3]) for row in connection.rows(statement) if not (row[3] == "deleted" and row[1].startswith(SMOKE_TEST))]
 
 
 def read_used(connection: Connection) -> set[int]:

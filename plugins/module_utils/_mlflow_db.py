@@ -452,6 +452,10 @@ def former_keys(options: dict[str, t.Any]) -> dict[str, str]:
     return {name: str(value) for name, value in {**given, KEK_VERSION: version}.items() if value}
 
 
+# Of modules that change a database, as the fragment _mlflow_limits says.
+LIMITS: dict[str, t.Any] = {"lock_timeout": {"type": "int", "default": 30}, "wait_timeout": {"type": "int", "default": 300}}
+
+
 def module_arguments(**options: t.Any) -> dict[str, t.Any]:
     """The arguments of AnsibleModule that all modules about a database share."""
     return {

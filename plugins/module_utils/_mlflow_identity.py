@@ -36,14 +36,23 @@ def _members(api: Api, role: State, names: dict[int, str]) -> list[str]:
     return sorted(names[assignment["user_id"]] for assignment in answer["assignments"] if assignment["user_id"] in names)
 
 
-def _check_login(name: str, password: str) -> None:
-    if not (name + password).isascii():
+def password_problem(password: str) -> str:
+    """Why MLflow's login takes no such password, or should not; empty where it may be."""
+    if not password.isascii():
         # Where MLflow runs on FastAPI, it decodes logins so.
-        raise ApiError(f"The name and the password of {name} may hold ASCII characters only: MLflow takes no others for artifacts, traces and the gateway")
+        return "may hold ASCII characters only: MLflow takes no others for artifacts, traces and the gateway"
     if len(password) < _MINIMUM:
-        raise ApiError(f"The password of {name} is too short: MLflow takes {_MINIMUM} characters or more")
+        return f"is too short: MLflow takes {_MINIMUM} characters or more"
     if password == SHIPPED_PASSWORD:
-        raise ApiError(f"The password of {name} is the one that older versions of MLflow were shipped with, which everybody knows: set another one")
+        return "is the one that older versions of MLflow were shipped with, which everybody knows: set another one"
+    return ""
+
+
+def _check_login(name: str, password: str) -> None:
+    if not name.isascii():
+        raise ApiError(f"The name {name} may hold ASCII characters only: MLflow takes no others for artifacts, traces and the gateway")
+    if problem := password_problem(password):
+        raise ApiError(f"The password of {name} {problem}")
 
 
 def ensure_user(

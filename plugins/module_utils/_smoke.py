@@ -14,14 +14,21 @@ import contextlib
 import hashlib
 import os
 import signal
+import socket
 import tempfile
 import time
 import typing as t
 import urllib.parse
 import uuid
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_places import SMOKE_TEST
+
 # What every database can answer: an experiment that is always there does not exist, `mlflow gc` may remove any.
 LOGIN_PATH = "/api/2.0/mlflow/experiments/search?max_results=1"
+# What the role nginx_tls answers by the name of the store to who asks for no file of the bucket.
+STORE_ANSWER = (403, "Only the artifacts are here.")
+# Seconds for an address that takes a moment.
+STORE_PATIENCE = 10
 
 
 class SmokeError(Exception):
@@ -92,6 +99,32 @@ def configure_client(
         os.environ.update(MLFLOW_TRACKING_TOKEN=token)
 
 
+def check_store(url: str, ca_file: str | None) -> None:
+    """The name by which clients reach the store leads to the nginx of the site. Found out at once; clients would try again for minutes."""
+    import requests
+
+    host, port = urllib.parse.urlsplit(url).hostname or "", urllib.parse.urlsplit(url).port or 443
+    try:
+        address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]
+    except OSError as exc:
+        raise SmokeError(
+            f"{host}, the name of the store, does not resolve on {socket.gethostname()} ({exc}). Let it lead to the host of nginx, there and for clients"
+        ) from exc
+    name = f"{host}, the name of the store, leads to {address} port {port}"
+    try:
+        with requests.Session() as http:
+            http.trust_env = False
+            answer = http.get(f"{url}/", verify=ca_file or True, timeout=STORE_PATIENCE, allow_redirects=False)
+    except requests.exceptions.SSLError as exc:
+        raise SmokeError(
+            f"{name}, whose certificate is not one that clients trust for this name. Let it lead to the host of nginx, or give that one: {exc}"
+        ) from exc
+    except requests.RequestException as exc:
+        raise SmokeError(f"{name}, where no web server answers. Let it lead to the host of nginx, and the port through its packet filter: {exc}") from exc
+    if (answer.status_code, answer.text.strip()) != STORE_ANSWER:
+        raise SmokeError(f"{name}, where something else answers than the store by nginx of the site: HTTP {answer.status_code}, {answer.text[:100]!r}")
+
+
 def _authorizations(username: str | None, password: str | None, token: str | None) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """The header of the login, and those that are to be refused, by what they are."""
 
@@ -118,10 +151,13 @@ class SmokeTest:
         artifact_bytes: int,
         token: str | None = None,
         client_cert_file: str | None = None,
+        store_url: str | None = None,
     ) -> None:
         import requests
 
         self.uri = uri
+        self.store_url = store_url
+        self.ca_file = ca_file
         self.origin = "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(uri))
         self.login, wrong = _authorizations(username, password, token)
         self.timeout = timeout
@@ -141,7 +177,7 @@ class SmokeTest:
         import mlflow
 
         self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-        self.name = f"smoke-test-{uuid.uuid4()}"
+        self.name = f"{SMOKE_TEST}{uuid.uuid4()}"
         self.seconds: dict[str, float] = {}
         self._undo: list[tuple[str, t.Callable[[], object]]] = []
 
@@ -149,6 +185,7 @@ class SmokeTest:
         """Do all steps; returns the seconds that each took, by name."""
         error: SmokeError | None = None
         steps: list[tuple[str, t.Callable[[], None]]] = [
+            ("store", self.check_store),
             ("login", self.check_login),
             ("origin", self.check_origin),
             ("run", self.log_run),
@@ -188,6 +225,11 @@ class SmokeTest:
 
     def _request(self, method: str, path: str, headers: dict[str, str], http: t.Any = None, **options: t.Any) -> t.Any:
         return (http or self.http).request(method, f"{self.uri}{path}", headers=headers, timeout=self.timeout, **options)
+
+    def check_store(self) -> None:
+        """Clients that move artifacts themselves reach the store."""
+        if self.store_url:
+            check_store(self.store_url, self.ca_file)
 
     def check_login(self) -> None:
         """The API answers over verified TLS with the login, and refuses without it."""

@@ -133,6 +133,11 @@ disks:
   returned: success
   type: dict
   sample: {/var/lib: 20480}
+disks_used:
+  description: For each of O(disks) how much of what users that are not root may fill is used, in percent, as C(df) says it.
+  returned: success
+  type: dict
+  sample: {/var/lib: 42}
 pythons:
   description: For each of O(pythons) its version; null where there is none, or one that does not run.
   returned: success
@@ -258,12 +263,17 @@ def units_of_sockets(module: AnsibleModule) -> dict[str, str]:
     return dict(re.findall(r" ino:([0-9]+) .*? cgroup:\S*/([^/\s]+\.service)(?=\s|$)", out))
 
 
-def free_mb(path: str) -> int:
+def disk(path: str) -> os.statvfs_result:
     path = os.path.realpath(path)
     while not os.path.isdir(path):
         path = os.path.dirname(path)
-    usage = os.statvfs(path)
-    return usage.f_bavail * usage.f_frsize // 2**20
+    return os.statvfs(path)
+
+
+def used_percent(usage: os.statvfs_result) -> int:
+    """Rounded up, as df does."""
+    used = usage.f_blocks - usage.f_bfree
+    return -(-100 * used // max(used + usage.f_bavail, 1))
 
 
 def is_address(address: str) -> bool:
@@ -316,6 +326,7 @@ def main() -> t.NoReturn:
     if asked["connect_timeout"] <= 0:
         module.fail_json(msg="connect_timeout must be more than 0 seconds")
     try:
+        disks = {path: disk(path) for path in asked["disks"]}
         answers = {
             "missing_packages": missing_packages(module, asked["packages"]),
             "users": {name: user(name) for name in asked["users"]},
@@ -323,7 +334,8 @@ def main() -> t.NoReturn:
             "services": unit_states(module.run_command, asked["services"], asked["service_files"]),
             "listeners": listeners(module, asked["ports"]),
             "paths": {path: path_state(path) for path in asked["paths"]},
-            "disks": {path: free_mb(path) for path in asked["disks"]},
+            "disks": {path: usage.f_bavail * usage.f_frsize // 2**20 for path, usage in disks.items()},
+            "disks_used": {path: used_percent(usage) for path, usage in disks.items()},
             "pythons": {name: python_version(module, name) for name in asked["pythons"]},
             "unanswered": unanswered(asked["addresses"], asked["connect_timeout"]),
         }

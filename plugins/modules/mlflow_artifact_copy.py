@@ -128,6 +128,17 @@ copied_bytes:
   returned: success with O(state=copied)
   type: int
   sample: 1234567
+hash_names:
+  description: Names at the source with a C(#), which MLflow cannot list unless clients reach the store with keys of their own.
+  returned: success with O(state=copied)
+  type: list
+  elements: str
+  sample: ["7/4f2a/artifacts/plot #1.png"]
+text:
+  description: What was done, or would be in check mode, in a sentence or two.
+  returned: success
+  type: str
+  sample: 12 of 4120 files, with 1234567 of 73123456789 bytes, were copied and compared.
 purged_files:
   description: How many files were deleted at the source, or would be in check mode.
   returned: success with O(state=purged)
@@ -139,7 +150,7 @@ import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_copy import Copy, CopyError
+from ansible_collections.mlops.mlflow.plugins.module_utils._artifact_copy import Copy, CopyError, described
 from ansible_collections.mlops.mlflow.plugins.module_utils._backup.places import Place, place_of, problem_of, secrets_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import read_environment_file
 
@@ -211,9 +222,10 @@ def main() -> t.NoReturn:
             if asked["state"] == "purged":
                 purged = copy.purge(module.check_mode)
                 result: dict[str, t.Any] = {"purged_files": purged, "changed": purged > 0}
+                result["text"] = f"{purged} files that are proven to be at the target {'would be' if module.check_mode else 'were'} deleted at the source."
             else:
                 result = copy.run(module.check_mode)
-                result["changed"] = result["copied_files"] > 0
+                result.update(changed=result["copied_files"] > 0, text=described(result, module.check_mode))
                 left = f"{result['copied_files']} files with {result['copied_bytes']} bytes of {result.pop('source')} are not at {result.pop('target')}\n"
                 result["diff"] = {"before": left if result["changed"] else "", "after": ""}
     except (CopyError, OSError, ValueError) as exc:

@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._mlflow_db
+  - mlops.mlflow._mlflow_limits
 options:
   locations:
     description:
@@ -26,17 +27,7 @@ options:
       - Only whole parts of a path are compared.
     type: dict
     required: true
-  lock_timeout:
-    description: Seconds that a statement waits for the lock of another session.
-    type: int
-    default: 30
-  wait_timeout:
-    description: Seconds to wait for another change of the database to end.
-    type: int
-    default: 300
   timeout:
-    description: Seconds until the module gives up. V(0) waits without limit.
-    type: int
     default: 3600
 seealso:
   - module: mlops.mlflow.mlflow_artifact_info
@@ -65,7 +56,7 @@ rows:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, module_arguments
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import LIMITS, Database, module_arguments
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 
 
@@ -73,9 +64,8 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         **module_arguments(
             locations={"type": "dict", "required": True},
-            lock_timeout={"type": "int", "default": 30},
-            wait_timeout={"type": "int", "default": 300},
             timeout={"type": "int", "default": 3600},
+            **LIMITS,
         )
     )
     asked = module.params

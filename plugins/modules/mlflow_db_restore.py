@@ -23,6 +23,7 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._mlflow_db
+  - mlops.mlflow._mlflow_limits
 options:
   backup:
     description:
@@ -30,17 +31,7 @@ options:
       - C(pg_restore) and C(psql), or C(mariadb) or C(mysql), must be on the host, in a version that can read it.
     type: path
     required: true
-  lock_timeout:
-    description: Seconds to wait for another session that uses a table.
-    type: int
-    default: 30
-  wait_timeout:
-    description: Seconds to wait for an upgrade of the same database to end.
-    type: int
-    default: 300
   timeout:
-    description: Seconds until the module is stopped. V(0) waits without limit.
-    type: int
     default: 0
 seealso:
   - module: mlops.mlflow.mlflow_db_upgrade
@@ -75,7 +66,7 @@ current_revision:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, module_arguments
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import LIMITS, Database, module_arguments
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 
 
@@ -83,9 +74,8 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         **module_arguments(
             backup={"type": "path", "required": True},
-            lock_timeout={"type": "int", "default": 30},
-            wait_timeout={"type": "int", "default": 300},
             timeout={"type": "int", "default": 0},
+            **LIMITS,
         )
     )
     options = module.params

@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._mlflow_db
+  - mlops.mlflow._mlflow_limits
 options:
   backup:
     description:
@@ -41,19 +42,10 @@ options:
     type: str
     choices: [none, first, only]
     default: none
-  lock_timeout:
-    description:
-      - Seconds that a migration waits for a table which another session uses. Without the limit an idle transaction blocks an
-        upgrade, and the upgrade everybody else, for ever.
-    type: int
-    default: 30
   wait_timeout:
     description: Seconds to wait for another upgrade of the same database to end, and for its users to leave before a rehearsal.
-    type: int
-    default: 300
   timeout:
     description: Seconds until the module is stopped, with backup and rehearsal. V(0) waits without limit.
-    type: int
     default: 0
 seealso:
   - module: mlops.mlflow.mlflow_db_info
@@ -137,7 +129,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import Database, module_arguments, revision_diff
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import LIMITS, Database, module_arguments, revision_diff
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 
 
@@ -146,9 +138,8 @@ def main() -> t.NoReturn:
         **module_arguments(
             backup={"type": "path", "default": "none"},
             rehearsal={"type": "str", "choices": ["none", "first", "only"], "default": "none"},
-            lock_timeout={"type": "int", "default": 30},
-            wait_timeout={"type": "int", "default": 300},
             timeout={"type": "int", "default": 0},
+            **LIMITS,
         )
     )
     options = module.params

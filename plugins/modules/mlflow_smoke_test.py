@@ -52,6 +52,10 @@ options:
   ca_content:
     description: Certificates (PEM) that the server's certificate is checked with. Without it, the trust of the C(certifi) package counts.
     type: str
+  store_url:
+    description:
+      - The store's address for clients, such as V(https://store.example.com), where the role P(mlops.mlflow.nginx_tls#role) serves it. It is tried first.
+    type: str
   s3:
     description: Access to the store, for a server whose clients move artifacts with access keys of their own.
     type: dict
@@ -96,7 +100,7 @@ seconds:
   description: Time that each step took, in seconds.
   returned: success
   type: dict
-  sample: {"login": 0.05, "origin": 0.02, "run": 0.2, "artifact": 0.3, "model": 0.1, "remove": 0.2}
+  sample: {"store": 0.0, "login": 0.05, "origin": 0.02, "run": 0.2, "artifact": 0.3, "model": 0.1, "remove": 0.2}
 """
 
 import contextlib
@@ -131,6 +135,7 @@ def main() -> t.NoReturn:
             "issuer_ca_content": {"type": "str"},
             "client_cert_content": {"type": "str", "no_log": True},
             "ca_content": {"type": "str"},
+            "store_url": {"type": "str"},
             "s3": {
                 "type": "dict",
                 "options": {
@@ -159,7 +164,7 @@ def main() -> t.NoReturn:
             configure_client(s3=module.params["s3"], **options)
             # The client prints; standard output is for the result alone.
             with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-                seconds = SmokeTest(artifact_bytes=artifact_bytes, **options).run()
+                seconds = SmokeTest(artifact_bytes=artifact_bytes, store_url=module.params["store_url"], **options).run()
         except ImportError:
             module.fail_json(msg=missing_required_lib("mlflow"), exception=traceback.format_exc())
         except SmokeError as exc:

@@ -24,6 +24,7 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._mlflow_db
+  - mlops.mlflow._mlflow_limits
 options:
   source:
     description:
@@ -68,17 +69,7 @@ options:
       - Folder on the host for a copy of the file, with twice its size free. The copy is removed at the end.
       - Without it the folder of O(source).
     type: path
-  lock_timeout:
-    description: Seconds to wait for another session that uses a table.
-    type: int
-    default: 30
-  wait_timeout:
-    description: Seconds to wait for an upgrade of the same database to end.
-    type: int
-    default: 300
   timeout:
-    description: Seconds until the module is stopped. V(0) waits without limit.
-    type: int
     default: 0
 seealso:
   - module: mlops.mlflow.mlflow_db_upgrade
@@ -191,7 +182,7 @@ seconds:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import module_arguments
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import LIMITS, module_arguments
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 from ansible_collections.mlops.mlflow.plugins.module_utils._sqlite_import import Import
 
@@ -206,9 +197,8 @@ def main() -> t.NoReturn:
             large_experiments={"type": "str", "choices": ["refuse", "renumber"], "default": "refuse"},
             artifact_roots={"type": "dict"},
             work_dir={"type": "path"},
-            lock_timeout={"type": "int", "default": 30},
-            wait_timeout={"type": "int", "default": 300},
             timeout={"type": "int", "default": 0},
+            **LIMITS,
         )
     )
     result: dict[str, t.Any] = {}

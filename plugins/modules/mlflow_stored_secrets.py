@@ -19,19 +19,10 @@ author:
 extends_documentation_fragment:
   - mlops.mlflow._attributes
   - mlops.mlflow._mlflow_db
+  - mlops.mlflow._mlflow_limits
   - mlops.mlflow._mlflow_keys
 options:
-  lock_timeout:
-    description: Seconds that a statement waits for the lock of another session.
-    type: int
-    default: 30
-  wait_timeout:
-    description: Seconds to wait for another change of the database to end.
-    type: int
-    default: 300
   timeout:
-    description: Seconds until the module gives up. V(0) waits without limit.
-    type: int
     default: 300
 seealso:
   - module: mlops.mlflow.mlflow_db_info
@@ -60,7 +51,7 @@ encrypted:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import KEYS, Database, former_keys, module_arguments, server_keys
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import KEYS, LIMITS, Database, former_keys, module_arguments, server_keys
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 
 
@@ -68,9 +59,8 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         **module_arguments(
             **KEYS,
-            lock_timeout={"type": "int", "default": 30},
-            wait_timeout={"type": "int", "default": 300},
             timeout={"type": "int", "default": 300},
+            **LIMITS,
         )
     )
     options = module.params

@@ -400,6 +400,8 @@ CASES = [
     ("minio", "console at the same port", {"minio_console_enabled": True, "minio_console_port": 9000}, r"must differ, both are 9000"),
     ("minio", "port of the console taken", {"minio_console_enabled": True, "minio_console_port": 5999}, r"5999.*minio_console_port"),
     ("minio", "no data folder", {"minio_data_dirs": []}, r"minio_data_dirs must hold at least one"),
+    ("minio", "warning beyond a full disk", {"minio_disk_warning_percent": 101}, r"minio_disk_warning_percent is 101"),
+    ("minio", "quota that is no size", {"minio_buckets": [{"name": "mlflow", "quota": "much"}]}, r"like 100G, not much"),
     ("minio", "data folder with a blank", {"minio_data_dirs": ["/srv/my data"]}, r"/srv/my data is not"),
     ("minio", "data folder of the system", {"minio_data_dirs": ["/var"]}, r"for this server alone, not /var"),
     ("minio", "certificate of its own not named", {"minio_tls_enabled": True, "minio_tls_source": "files"}, r"needs minio_tls_cert_file"),

@@ -210,6 +210,47 @@ def test_a_way_of_artifacts_without_what_it_needs_is_refused(inventory, groups, 
     assert says in " ".join(done.stdout.split())
 
 
+@pytest.mark.parametrize(("days", "versioning", "rule"), [(30, True, 30), ("7", True, 7), (0, False, 1)])
+def test_what_is_deleted_stays_as_long_as_the_site_says(inventory, wire, days, versioning, rule):
+    """Where nothing is to be kept from now on, the rule frees what was kept before."""
+    found = wire(inventory(on(*GROUPS), {"site_artifact_keep_deleted_days": days, "site_artifact_quota": "500G"}))["one"]
+    (bucket,) = found["minio_buckets"]
+    assert (bucket["versioning"], bucket["quota"]) == (versioning, "500G")
+    assert bucket["lifecycle_rules"][0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": rule}
+    assert bucket["lifecycle_rules"][0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
+def test_bad_values_of_the_site_are_refused_in_its_words(inventory):
+    """All at once, and with no word of the roles' variables."""
+    variables = {
+        "site_store_public_name": "Store One",
+        "site_s3_bucket": "My_Bucket",
+        "site_artifact_timeout_seconds": "lots",
+        "site_artifact_keep_deleted_days": "a month",
+        "site_artifact_quota": "much",
+    }
+    done = play(inventory(on("postgres", "mlflow_server", "nginx_tls"), variables), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    for text in (
+        "site_store_public_name is 'Store One'. Set a bare host name",
+        "site_s3_bucket is My_Bucket, which S3 forbids",
+        "site_artifact_timeout_seconds is lots. Set a number of seconds",
+        "site_artifact_keep_deleted_days is a month. Set a number of days",
+        "site_artifact_quota is much. Set a number of bytes or a size like 500G",
+        "site_artifact_quota is much, and the group minio has no host",
+    ):
+        assert text in said
+    assert "nginx_tls_" not in said.partition("Check it")[2]
+
+
+def test_the_store_has_a_name_of_its_own(inventory):
+    variables = {"site_artifact_mode": "presigned", "site_store_public_name": "mlflow.example.com"}
+    done = play(inventory(on(*GROUPS), variables), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
+    assert done.returncode != 0
+    assert "site_store_public_name and site_public_name are both mlflow.example.com" in " ".join(done.stdout.split())
+
+
 PROVIDER = {"site_login": "proxy", "site_oidc_issuer_url": "https://login.example.com", "site_oidc_groups": ["team"]}
 PROVIDER_SECRETS = {"vault_site_oidc_client_secret": "secret of a vault", "vault_oauth2_proxy_cookie_secret": "c" * 32}
 

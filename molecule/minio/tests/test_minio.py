@@ -195,3 +195,53 @@ def test_data_outlives_a_kill(host, call):
     call(LIMITED, "c.put_object(Bucket='mlflow', Key='survivor', Body=b'here').get('ETag')")
     host.check_output("systemctl kill --signal KILL minio && sleep 1 && systemctl restart minio")
     assert call(LIMITED, "c.get_object(Bucket='mlflow', Key='survivor')['Body'].read().decode()") == ["here"]
+
+
+@pytest.fixture
+def small_disk(host):
+    """A real filesystem of 16 MB."""
+    path = "/mnt/small-disk"
+    host.check_output(f"mkdir -p {path} && mount -t tmpfs -o size=16m none {path} && mkdir {path}/drive1")
+    yield path
+    host.check_output(f"umount {path}")
+
+
+def test_a_disk_that_is_nearly_full_is_told(host, small_disk):
+    """Of folders in braces, too, as the server takes them."""
+
+    def look():
+        return host.run(f"setpriv --reuid minio --regid minio --clear-groups python3 /opt/minio/disk.py 85 / '{small_disk}/drive{{1...2}}'")
+
+    host.check_output(f"fallocate -l 13M {small_disk}/artifact")
+    assert (look().rc, look().stderr) == (0, "")
+    host.check_output(f"fallocate -l 14M {small_disk}/artifact")
+    assert look().rc == 1
+    assert look().stderr == f"the disk of {small_disk}/drive1 is 88 % full, with 2 MB left\n"
+
+
+def test_the_disk_is_looked_at_hourly(host):
+    """By a unit that what watches units hears of."""
+    assert host.service("minio-disk.timer").is_enabled
+    assert host.service("minio-disk.timer").is_running
+    assert host.run("systemctl start minio-disk").rc == 0
+    drop_in = "/run/systemd/system/minio-disk.service.d"
+    program = "/usr/bin/python3 /opt/minio/disk.py 1 /"
+    host.check_output(f"mkdir -p {drop_in} && printf '[Service]\\nExecStart=\\nExecStart={program}\\n' >{drop_in}/test.conf && systemctl daemon-reload")
+    try:
+        assert host.run("systemctl start minio-disk").rc != 0
+        assert host.run("systemctl is-failed minio-disk").stdout.strip() == "failed"
+        assert "the disk of / is" in host.check_output("journalctl --no-pager --unit minio-disk")
+    finally:
+        host.check_output(f"rm -r {drop_in} && systemctl daemon-reload && systemctl reset-failed minio-disk")
+
+
+def test_a_full_quota_is_said(call):
+    """At once for one file that is larger. What is there in all the server counts now and then."""
+    answers = call(
+        ROOT,
+        "a.bucket_quota_set('other', 2**20)",
+        "c.put_object(Bucket='other', Key='small', Body=b'1')['ResponseMetadata']['HTTPStatusCode']",
+        "c.put_object(Bucket='other', Key='large', Body=bytes(2**21))",
+        "a.bucket_quota_set('other', 0)",
+    )
+    assert answers[1:3] == [200, "XMinioAdminBucketQuotaExceeded"]

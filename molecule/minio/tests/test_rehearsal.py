@@ -22,6 +22,7 @@ MORE = {
     "minio_policies": policies("lost", "gone"),
     "minio_users": [{"access_key": name, "secret_key": f"{name}-secret", "policies": [name]} for name in ("lost", "gone")],
     "minio_groups": [{"name": name, "members": [name], "policies": [name]} for name in ("lost", "gone")],
+    "minio_disk_warning_percent": 1,
 }
 LESS = {
     "minio_policies": policies("lost", "gone", state="absent"),
@@ -33,6 +34,8 @@ LESS = {
 SWITCH = "configure | Switch to the program, and write the environment and the unit of the server"
 START = "service | Run the server now and after each boot"
 OUTDATED = "service | Find the server older than its files"
+DISK = "disk | Write or remove program and units"
+FULL = "preflight_host | Note disks that are nearly full"
 VERIFY = "verify | Write and read an object, and check that the well-known login is refused"
 
 
@@ -48,15 +51,15 @@ def run(host):
         done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default", "NO_COLOR": "1"})
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
         tasks = re.findall(r"^TASK \[mlops\.mlflow\.minio : (.*?)\] \**\n((?:.+\n)*)", done.stdout, re.MULTILINE)
-        return [task for task, result in tasks if "changed: [" in result or (task == VERIFY and "ok: [" in result)]
+        return [task for task, result in tasks if "changed: [" in result or (task in (VERIFY, FULL) and "ok: [" in result)]
 
     return run_role
 
 
 def test_check_mode_foretells_a_run(run):
     for variables, changes in (
-        (MORE, ["access | Provide policies", "access | Provide users", "access | Provide groups"]),
-        (LESS, ["access | Provide users", "access | Provide groups", "access | Remove policies"]),
+        (MORE, [FULL, DISK, "access | Provide policies", "access | Provide users", "access | Provide groups"]),
+        (LESS, [DISK, "access | Provide users", "access | Provide groups", "access | Remove policies"]),
     ):
         assert run(variables, "--check") == changes
         assert run(variables) == changes
@@ -89,6 +92,7 @@ def test_numbers_may_be_text(run):
         "minio_console_port": "9001",
         "minio_min_memory_mb": "128",
         "minio_min_disk_mb": "64",
+        "minio_disk_warning_percent": "99",
         "minio_start_timeout_seconds": "120",
     }
     assert run(numbers) == []

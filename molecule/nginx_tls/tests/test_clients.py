@@ -120,7 +120,7 @@ def test_who_has_none_is_told_so(team, path, headers):
     assert_refused(team.ask(path=path, headers=headers))
 
 
-@pytest.mark.parametrize("client", ["gone", "lost"])
+@pytest.mark.parametrize("client", ["left", "lost"])
 @pytest.mark.parametrize("path", PATHS)
 def test_who_was_shut_out_is_told_so(team, client, path):
     assert_refused(team.ask(KEYS / f"{client}.pem", path))
@@ -188,7 +188,7 @@ def test_who_is_shut_out_is_so_in_a_session_that_goes_on(team, version):
 def test_the_name_in_the_certificate_is_the_user(team):
     agent = f"test-{secrets.token_hex(8)}"
     claim = {"User-Agent": agent, "Authorization": "Basic cm9vdDpyb290"}
-    for pem in (KEYS / "ci.pem", KEYS / "gone.pem", None):
+    for pem in (KEYS / "ci.pem", KEYS / "left.pem", None):
         team.ask(pem, headers=claim)
     log = team.host.check_output(f"sleep 0.5; grep {agent} /var/log/nginx/team.access.log").splitlines()
     said = [(line["user"], line["claimed_user"], line["status"]) for line in map(json.loads, log)]

@@ -35,13 +35,13 @@ def certificate(name, begin=-1, end=10, serial=0xABC):
 
 
 def test_nobody_has_one():
-    assert client_certificates("", ["ci", "laptop"]) == {"kept": [], "users": [], "due": ["ci", "laptop"]}
-    assert client_certificates("\n", []) == {"kept": [], "users": [], "due": []}
+    assert client_certificates("", ["ci", "laptop"]) == {"kept": [], "users": [], "left": [], "due": ["ci", "laptop"]}
+    assert client_certificates("\n", []) == {"kept": [], "users": [], "left": [], "due": []}
 
 
 def test_one_that_is_fresh_counts():
     ci = certificate("ci")
-    assert client_certificates(ci, ["laptop", "ci"]) == {"kept": [ci], "users": [{"serial": "0ABC", "name": "ci"}], "due": ["laptop"]}
+    assert client_certificates(ci, ["laptop", "ci"]) == {"kept": [ci], "users": [{"serial": "0ABC", "name": "ci"}], "left": [], "due": ["laptop"]}
 
 
 @pytest.mark.parametrize(("begin", "end", "due"), [(-9, 10, []), (-10, 9, ["ci"]), (-300, 65, ["ci"]), (-10, -1, ["ci"])])
@@ -61,7 +61,7 @@ def test_the_former_one_counts_beside_the_new_one():
 def test_who_is_not_listed_or_revoked_counts_no_more():
     text = certificate("ci", serial=1) + certificate("gone", serial=2) + certificate("laptop", serial=3)
     found = client_certificates(text, ["ci", "laptop"], revoke=["laptop"])
-    assert found == {"kept": [certificate_of(text, 0)], "users": [{"serial": "01", "name": "ci"}], "due": ["laptop"]}
+    assert found == {"kept": [certificate_of(text, 0)], "users": [{"serial": "01", "name": "ci"}], "left": ["gone"], "due": ["laptop"]}
 
 
 def certificate_of(text, number):

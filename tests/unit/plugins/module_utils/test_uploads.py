@@ -73,6 +73,14 @@ class Repository:
         s3_client.upload_file(Filename=local_file, Bucket=bucket, Key=key, ExtraArgs={"ContentType": "text/plain"})
 
 
+class Answer(Exception):
+    """An error of the store, as botocore has it."""
+
+    def __init__(self, code):
+        super().__init__(code)
+        self.response = {"Error": {"Code": code}}
+
+
 class Refusal(Exception):
     def __init__(self, message, error_code):
         super().__init__(message)
@@ -85,12 +93,12 @@ def plugin(monkeypatch, server_file):
 
     for name in ("boto3", "boto3.s3", "botocore", "mlflow", "mlflow.protos", "mlflow.store"):
         module(name)
-    module("botocore.exceptions", ClientError=type("ClientError", (Exception,), {}))
+    module("botocore.exceptions", ClientError=Answer)
     s3_artifact_repo = types.SimpleNamespace(S3ArtifactRepository=Repository)
     module("mlflow.store.artifact", artifact_repo=types.SimpleNamespace(StreamUploadMixin=type("StreamUploadMixin", (), {})), s3_artifact_repo=s3_artifact_repo)
     module("boto3.s3.transfer", TransferConfig=lambda **_options: types.SimpleNamespace())
     module("mlflow.exceptions", MlflowException=Refusal)
-    module("mlflow.protos.databricks_pb2", RESOURCE_DOES_NOT_EXIST=2, TEMPORARILY_UNAVAILABLE=1)
+    module("mlflow.protos.databricks_pb2", BAD_REQUEST=3, RESOURCE_DOES_NOT_EXIST=2, TEMPORARILY_UNAVAILABLE=1)
     module("mlflow.store.artifact.s3_artifact_repo", S3ArtifactRepository=Repository)
     monkeypatch.setitem(sys.modules, "mlops_mlflow_handover", server_file("plugins/mlops_mlflow_handover.py"))
     loaded = server_file("plugins/mlops_mlflow_s3.py")
@@ -114,6 +122,37 @@ def test_an_upload_arrives_whole(plugin, size):
     asyncio.run(repository.log_artifact_from_async_stream(chunks(*stream), "a.txt", "folder"))
     assert repository.store.files == {"root/folder/a.txt": content}
     assert (plugin.Body.places, plugin.Body.filling, repository.store.open) == (0, {}, {})
+
+
+def refuse(code):
+    def answer(*_arguments, **_options):
+        raise Answer(code)
+
+    return answer
+
+
+@pytest.mark.parametrize(("code", "error"), [("XMinioAdminBucketQuotaExceeded", Refusal), ("XMinioStorageFull", Refusal), ("SlowDown", Answer)])
+@pytest.mark.parametrize(("size", "call"), [(50, "upload_fileobj"), (2500, "upload_part")])
+def test_a_full_store_is_said(plugin, code, error, size, call):
+    """By an error on which clients do not try again."""
+    repository = plugin.StreamingS3ArtifactRepository()
+    setattr(repository.store, call, refuse(code))
+    with pytest.raises(error):
+        asyncio.run(repository.log_artifact_from_async_stream(chunks(bytes(size)), "a"))
+    assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
+
+
+def test_a_full_store_is_said_where_boto3_wraps_it(plugin):
+    def upload_file(**_options):
+        try:
+            raise Answer("XMinioAdminBucketQuotaExceeded")
+        except Answer as exc:
+            raise RuntimeError("Failed to upload") from exc
+
+    repository = plugin.StreamingS3ArtifactRepository()
+    repository.store.upload_file = upload_file
+    with pytest.raises(Refusal, match="quota is reached"):
+        repository._upload_file(repository.store, "/x", "bucket", "a")
 
 
 async def beside_slow_ones(plugin, slow, number):

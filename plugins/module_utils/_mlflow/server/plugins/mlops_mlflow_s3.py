@@ -8,6 +8,7 @@ asks for the repository: the rest can be used without them.
 
 import asyncio
 import collections
+import contextlib
 import functools
 import io
 import os
@@ -30,6 +31,26 @@ PATIENCE = 30
 PUBLIC_URL = os.environ.get("MLOPS_S3_PUBLIC_URL")
 # MLflow sets this for the processes of a server that passes artifacts on. Such a server sends single files; folders are for its command line.
 IS_SERVER = os.environ.get("_MLFLOW_SERVER_SERVE_ARTIFACTS") == "true"
+
+
+# How stores say that they take no more: MinIO and Ceph.
+FULL = ("XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "QuotaExceeded")
+
+
+@contextlib.contextmanager
+def says_that_the_store_is_full():
+    """MLflow makes 500 of what it does not know, on which clients try again for minutes."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+    try:
+        yield
+    except Exception as exc:
+        # boto3's error for the upload of a file has that of the store behind it.
+        answers = [getattr(error, "response", None) or {} for error in (exc, exc.__context__)]
+        if not any(answer.get("Error", {}).get("Code") in FULL for answer in answers):
+            raise
+        raise MlflowException("The artifact store is full, or its quota is reached.", BAD_REQUEST) from exc
 
 
 class Body:
@@ -187,7 +208,8 @@ class Upload:
             if body.complete:
                 await asyncio.get_running_loop().run_in_executor(None, self.send, io.BytesIO(body.take()))
             else:
-                await self._send_in_parts(body)
+                with says_that_the_store_is_full():
+                    await self._send_in_parts(body)
         finally:
             body.close()
 
@@ -253,7 +275,8 @@ def repository():
             order = mlops_mlflow_handover.ORDER.get()
             if order is not None:
                 order.client = super()._get_s3_client()
-            super()._upload_file(order or s3_client, local_file, bucket, key)
+            with says_that_the_store_is_full():
+                super()._upload_file(order or s3_client, local_file, bucket, key)
 
         def _download_file(self, remote_file_path, local_path):
             try:
