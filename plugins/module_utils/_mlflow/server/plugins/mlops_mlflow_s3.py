@@ -1,4 +1,4 @@
-"""MLflow's artifact repository for S3, which also passes an upload on to the store while it arrives, and says at once what is not there.
+"""MLflow's artifact repository for S3, which also passes files on while they arrive, up and down, and says at once what is not there.
 
 MLflow's own takes an upload to a temporary file and sends that on when it is complete, which takes the disk of the file and twice the time.
 It answers the download of something that does not exist with 500, on which clients try again for minutes, and that of a folder with an empty file.
@@ -8,10 +8,12 @@ asks for the repository: the rest can be used without them.
 
 import asyncio
 import collections
+import contextlib
 import functools
 import io
 import os
 import posixpath
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
@@ -225,6 +227,15 @@ def repository():
     from mlflow.store.artifact import artifact_repo, s3_artifact_repo
     from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
+    @contextlib.contextmanager
+    def missing_is_said(path):
+        try:
+            yield
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                raise
+            raise MlflowException(f"No file of that name: {path}", RESOURCE_DOES_NOT_EXIST) from exc
+
     class StreamingS3ArtifactRepository(S3ArtifactRepository, getattr(artifact_repo, "StreamUploadMixin", object)):  # MLflow < 3.15 has no such mixin
         def _get_s3_client(self):
             client = super()._get_s3_client()
@@ -243,7 +254,12 @@ def repository():
                 return super().download_artifacts(artifact_path, dst_path)
             bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
             order.client = super()._get_s3_client()
-            order.download_file(bucket, posixpath.join(root, artifact_path))
+            with missing_is_said(artifact_path):
+                order.download_file(bucket, posixpath.join(root, artifact_path))
+            if not dst_path:
+                # MLflow < 3.15 asks so for some of them. It goes with the order.
+                order.folder = tempfile.TemporaryDirectory()
+                dst_path = order.folder.name
             # MLflow tells the type of the file by its name.
             path = os.path.join(dst_path, posixpath.basename(artifact_path))
             open(path, "wb").close()
@@ -256,12 +272,8 @@ def repository():
             super()._upload_file(order or s3_client, local_file, bucket, key)
 
         def _download_file(self, remote_file_path, local_path):
-            try:
+            with missing_is_said(remote_file_path):
                 super()._download_file(remote_file_path, local_path)
-            except ClientError as exc:
-                if exc.response["Error"]["Code"] not in ("404", "NoSuchKey"):
-                    raise
-                raise MlflowException(f"No file of that name: {remote_file_path}", RESOURCE_DOES_NOT_EXIST) from exc
 
         def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
             Upload(self, artifact_file_name, artifact_path).send(stream)
