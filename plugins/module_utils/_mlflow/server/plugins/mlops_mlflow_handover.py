@@ -9,6 +9,8 @@ MLflow's routes and its login stay as they are: it works on an order of its requ
 """
 
 import asyncio
+import collections
+import contextlib
 import contextvars
 import io
 import re
@@ -22,6 +24,8 @@ LIFETIME = 300
 ORDER = contextvars.ContextVar("order", default=None)
 # What MLflow sends as it is in the store. It fetches other files to read them.
 SENT = re.compile("/mlflow-artifacts/artifacts/.|/(?:model-versions/)?get-artifact$")
+# What MLflow says of the empty file.
+UNTRUE = ("accept-ranges", "content-length", "etag", "last-modified")
 # Two of them are in memory: one that is sent, and one that comes in meanwhile.
 CHUNK = 512 * 1024
 
@@ -43,7 +47,7 @@ class Order:
         # They are part of the signature.
         self._signed += [("X-Mlops-Content-Type", ExtraArgs.get("ContentType", "")), ("X-Mlops-Content-Encoding", ExtraArgs.get("ContentEncoding", ""))]
 
-    def download_file(self, bucket, key):
+    def download_file(self, bucket, key, _owner):
         self._sign(self._download, {"Bucket": bucket, "Key": key})
         self._signed.append(("X-Accel-Redirect", PLACE))
 
@@ -68,8 +72,8 @@ class Stream:
         self._length = None
         self._reading = threading.Lock()
 
-    def download_file(self, bucket, key):
-        found = (self.client.head_object if self._is_head else self.client.get_object)(Bucket=bucket, Key=key)
+    def download_file(self, bucket, key, owner):
+        found = (self.client.head_object if self._is_head else self.client.get_object)(Bucket=bucket, Key=key, **owner)
         self._content, self._length = found.get("Body"), found["ContentLength"]
 
     def takes(self, status):
@@ -80,10 +84,8 @@ class Stream:
         return self._length is not None
 
     def headers(self, headers):
-        """Those of the empty file, with the length of this one; names as WSGI or as ASGI has them."""
-        kept = [(name, value) for name, value in headers if name.lower() not in ("content-length", b"content-length")]
-        length = str(self._length)
-        return [*kept, (b"content-length", length.encode()) if kept and isinstance(kept[0][0], bytes) else ("Content-Length", length)]
+        """Those of the empty file, with the length of this one."""
+        return [*((name, value) for name, value in headers if name.lower() not in UNTRUE), ("Content-Length", str(self._length))]
 
     def read(self):
         with self._reading:
@@ -115,6 +117,14 @@ class Stream:
             await send({"type": "http.response.body", "body": b""})
         finally:
             loop.run_in_executor(None, self.close)
+
+
+def of_wsgi(headers):
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
+def of_asgi(headers):
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def is_sent(method, path):
@@ -159,8 +169,9 @@ class Wsgi:
         answer = self._ask(order, asked, start)
         if taken != [True]:
             return answer
-        if hasattr(answer, "close"):
-            answer.close()
+        # MLflow removes its empty file when it has sent that.
+        with contextlib.closing(answer) if hasattr(answer, "close") else contextlib.nullcontext():
+            collections.deque(answer, maxlen=0)
         return order.chunks()
 
 
@@ -188,8 +199,7 @@ class Asgi:
         async def answer(message):
             if message["type"] == "http.response.start":
                 status, added = order.answer(message["status"])
-                headers = [*message.get("headers", ()), *((name.lower().encode(), value.encode("latin-1")) for name, value in added)]
-                message = {**message, "status": status, "headers": headers}
+                message = {**message, "status": status, "headers": [*message.get("headers", ()), *of_asgi(added)]}
             await send(message)
 
         await self._ask(order, scope, receive, answer)
@@ -208,7 +218,7 @@ class Asgi:
             nonlocal taken
             if message["type"] == "http.response.start":
                 taken = order.takes(message["status"])
-                message = {**message, "headers": order.headers(message["headers"])} if taken else message
+                message = {**message, "headers": of_asgi(order.headers(of_wsgi(message["headers"])))} if taken else message
             elif taken and not message.get("more_body"):
                 # Where the client goes, MLflow's answer to it is cancelled, and this with it.
                 await order.pass_on(send)

@@ -255,7 +255,7 @@ def repository():
             bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
             order.client = super()._get_s3_client()
             with missing_is_said(artifact_path):
-                order.download_file(bucket, posixpath.join(root, artifact_path))
+                order.download_file(bucket, posixpath.join(root, artifact_path), self._bucket_owner_params)
             if not dst_path:
                 # MLflow < 3.15 asks so for some of them. It goes with the order.
                 order.folder = tempfile.TemporaryDirectory()
