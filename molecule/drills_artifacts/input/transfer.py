@@ -142,7 +142,6 @@ def crowd():
     while start.n_waiting < CLIENTS:
         alive(clients)
         time.sleep(0.2)
-    os.sync()
     logger.start()
     time.sleep(QUIET_SECONDS)
     began = time.time()

@@ -20,11 +20,13 @@ from typing import ClassVar
 
 # S3 takes 10,000 parts, so that a file may have 80 GB. Of one upload three parts are in memory at most: two on their way, and one that comes in.
 PART_SIZE = 8 * 1024 * 1024
+STEP = 1024 * 1024
 # A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
 THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="s3-upload")
 # Of all uploads together so many parts have a place in memory, besides beginnings of parts.
 MAX_PLACES = 32
 BEGINNING = 256 * 1024
+SMALL = 16 * 1024
 # Seconds that a client may take for a part when others wait for its place.
 PATIENCE = 30
 
@@ -42,22 +44,23 @@ class Body:
 
     def __init__(self, chunks):
         self._chunks = chunks.__aiter__()
-        self._buffer = bytearray()
+        self._read = []
+        self._size = 0
         self._places = 0
         self._task = asyncio.current_task()
         self._too_slow = False
         self.complete = False
 
     def __len__(self):
-        return len(self._buffer)
+        return self._size
 
     async def fill(self):
         """Wait for the next part, or for the end."""
         try:
-            await self._read(BEGINNING)
+            await self._wait_for(BEGINNING)
             if not self.complete:
                 await self._take_place()
-                await self._read(PART_SIZE)
+                await self._wait_for(PART_SIZE)
         except asyncio.CancelledError:
             if not self._too_slow:
                 raise
@@ -69,9 +72,12 @@ class Body:
             Body.filling.pop(self, None)
 
     def take(self):
-        part = bytes(self._buffer[:PART_SIZE])
-        del self._buffer[:PART_SIZE]
-        return part
+        """A part, or what there is; copied once."""
+        over = max(self._size - PART_SIZE, 0)
+        *whole, last = self._read or [b""]
+        cut = len(last) - over
+        self._read, self._size = [last[cut:]] if over else [], over
+        return b"".join([*whole, memoryview(last)[:cut]])
 
     def leave_place(self, _sent=None):
         if self._places:
@@ -82,10 +88,16 @@ class Body:
         while self._places:
             self.leave_place()
 
-    async def _read(self, size):
-        while not self.complete and len(self) < size:
+    async def _wait_for(self, size):
+        while not self.complete and self._size < size:
             try:
-                self._buffer += await self._chunks.__anext__()
+                chunk = await self._chunks.__anext__()
+                self._size += len(chunk)
+                # Of very small ones the objects would take more memory than the bytes.
+                if self._read and len(self._read[-1]) < SMALL:
+                    self._read[-1] += chunk
+                else:
+                    self._read.append(chunk)
             except StopAsyncIteration:
                 self.complete = True
 
@@ -103,6 +115,13 @@ class Body:
         del Body.filling[self]
         self._too_slow = True
         self._task.cancel()
+
+
+class Part(io.BytesIO):
+    """Goes to the store in large steps, whoever sends it: 16 kB at a time, as boto3 does, cost another turn of Python's lock each."""
+
+    def read(self, size=-1):
+        return super().read(max(size, STEP) if size and size > 0 else size)
 
 
 class Multipart:
@@ -127,7 +146,7 @@ class Multipart:
         return getattr(self._client, method)(**known, **arguments)
 
     def send(self, number, part):
-        answer = self._call("upload_part", PartNumber=number, Body=part)
+        answer = self._call("upload_part", PartNumber=number, Body=Part(part))
         wanted = self._members("complete_multipart_upload")["MultipartUpload"].members["Parts"].member.members
         return {"PartNumber": number, **{key: value for key, value in answer.items() if key in wanted}}
 
