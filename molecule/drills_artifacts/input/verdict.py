@@ -9,6 +9,8 @@ import sys
 AIMS = {"proxied": (0.6, 0.15), "accelerated": (0.85, 0.25), "presigned": (0.9, 0.25), "direct": (0.9, 0.5)}
 AIM_LATENCY = 1.3
 MAX_GROWTH = 100  # MB
+# Of many uploads at once MLflow itself holds 32 parts of 8 MiB.
+MAX_PROXIED_CROWD = MAX_GROWTH + 32 * 8.4
 
 
 def speeds(part, way):
@@ -56,7 +58,7 @@ def main():
         times = [span for spans in told[name]["times"].values() for span in spans]
         memory, nginx, mlflow = highest(looks, min(begin for begin, _end in times), max(end for _begin, end in times))
         lines.append(f"  {name}: MLflow grew by {memory - before:.0f} MB from {before:.0f}, spooled {nginx} bytes in nginx, {mlflow} in MLflow")
-        if memory - before >= MAX_GROWTH:
+        if memory - before >= (MAX_PROXIED_CROWD if (mode, name) == ("proxied", "crowd") else MAX_GROWTH):
             faults.append(f"{name}: MLflow grew by {memory - before:.0f} MB")
         if nginx or mlflow:
             faults.append(f"{name}: {nginx} bytes were spooled by nginx, {mlflow} by MLflow")
