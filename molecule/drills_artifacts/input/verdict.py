@@ -1,4 +1,4 @@
-"""Compares what transfer.py and watch.py have told, writes the report of a mode, and ends with an error where a path is broken. MODE TRANSFER WATCH REPORT"""
+"""Compares what transfer.py and watch.py have told, and adds a mode to the report, with lines of FAULT where a path is broken. MODE TRANSFER WATCH REPORT"""
 
 import json
 import pathlib
@@ -64,8 +64,6 @@ def main():
             faults.append(f"{name}: {nginx} bytes were spooled by nginx, {mlflow} by MLflow")
     with open(report, "a", encoding="utf-8") as file:
         file.write("\n".join([*lines, *(f"  FAULT {fault}" for fault in faults)]) + "\n")
-    if faults:
-        raise SystemExit("; ".join(faults))
 
 
 if __name__ == "__main__":
