@@ -22,7 +22,7 @@ def shown(numbers, digits=0):
 
 
 def p99(seconds):
-    return sorted(seconds)[len(seconds) * 99 // 100] * 1000
+    return sorted(seconds)[len(seconds) * 99 // 100] * 1000 if seconds else float("nan")
 
 
 def highest(looks, begin, end):
@@ -53,7 +53,8 @@ def main():
         f"  log-batch, p99: {p99(alone):.0f} ms alone ({len(alone)}), {p99(beside):.0f} ms beside the uploads ({len(beside)}): {slower:.2f}"
         + ("" if mode == "proxied" else f" (aim {AIM_LATENCY}{'' if slower <= AIM_LATENCY else ', MISSED'})")
     )
-    before = max(look[1] for look in looks if told["warm"]["until"] <= look[0] <= told["warm"]["until"] + 2)
+    # The last look of those two seconds in which nothing was asked.
+    before = [look[1] for look in looks if look[0] <= told["warm"]["until"] + 2][-1]
     for name in ("large", "small", "crowd"):
         times = [span for spans in told[name]["times"].values() for span in spans]
         memory, nginx, mlflow = highest(looks, min(begin for begin, _end in times), max(end for _begin, end in times))
