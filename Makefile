@@ -17,9 +17,10 @@ test: ## Everything: lint, sanity, unit tests, all Molecule scenarios
 	@scripts/setup.sh venv docker images s3 versitygw azurite gcs keycloak oauth2_proxy
 	@.venv/bin/python scripts/test.py
 
-drills: ## What is too long for the tests: a site of two MLflow hosts with a long life, upgraded, backed up and restored, and every secret replaced; figures in .build/drills
+drills: ## What is too long for the tests: a site of two MLflow hosts with a long life, upgraded, backed up and restored, every secret replaced, and artifacts of gigabytes in all modes; figures in .build/drills
 	@scripts/setup.sh venv docker images s3 versitygw azurite gcs keycloak oauth2_proxy
 	@MLOPS_DRILLS=1 .venv/bin/python scripts/test.py mlflow_db_modules site site_sso drills
+	@.venv/bin/python scripts/test.py drills_artifacts
 
 lint units sanity contract: ## Only that part of the tests
 	@scripts/setup.sh venv

@@ -26,8 +26,8 @@ LOGS = ROOT / ".build" / "logs"
 TIMES = ROOT / ".build" / "times"
 # The longest first, as far as their names tell.
 SCENARIOS = sorted((path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: ("site" not in name, name.endswith("modules"), name))
-# It takes too long for every run: `make drills`.
-LONG = "drills"
+# They take too long for every run: `make drills`.
+LONG = {name for name in SCENARIOS if name.startswith("drills")}
 # A step fills a processor and waits for little. More than two for two processors make servers start too slowly for some tests.
 LANES = min(max(2, (os.cpu_count() or 2) - 1), 6)
 # What starts no servers runs beside these, one at a time, on what they leave of the processors while they wait.
@@ -272,7 +272,7 @@ def main(names: list[str]) -> int:
     for folder in (LOGS, TIMES):
         folder.mkdir(parents=True, exist_ok=True)
     # The longest first, so that the lanes end together.
-    steps = [Step(name, known[name]) for name in sorted(known, key=last_seconds, reverse=True) if name in (names or set(known) - {LONG})]
+    steps = [Step(name, known[name]) for name in sorted(known, key=last_seconds, reverse=True) if name in (names or set(known) - LONG)]
     lock = threading.Lock()
     done = 0
 

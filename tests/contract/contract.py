@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import importlib.util
 import inspect
 import json
@@ -21,7 +22,7 @@ import time
 import traceback
 import types
 from datetime import datetime, timedelta, timezone
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -357,6 +358,12 @@ def single_sign_on():
         assert [body for _status, _headers, body in asyncio.run(both())] == [b"met"] * 2
 
 
+def serve_artifacts():
+    os.environ.update(
+        MLFLOW_S3_ENDPOINT_URL="http://127.0.0.1:1", _MLFLOW_SERVER_SERVE_ARTIFACTS="true", _MLFLOW_SERVER_ARTIFACT_DESTINATION="s3://bucket/root"
+    )
+
+
 class Repository:
     """A store whose files have to be fetched, as those of S3."""
 
@@ -377,8 +384,7 @@ def check_bounds():
     assert isinstance(app, bounds.Bounded)
     assert bounds.TRACES in fastapi_routes()
     assert any(bounds.UPLOADS in path for path in flask_routes())
-    os.environ["_MLFLOW_SERVER_SERVE_ARTIFACTS"] = "true"
-    os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = "s3://bucket/root"
+    serve_artifacts()
     status, headers, _body = ask(app, "/health")
     assert status == 200
     if has_router:
@@ -398,9 +404,7 @@ def check_handover():
     """What a web server asks for is signed, by either application, without a byte of it going through MLflow."""
     from werkzeug.test import Client
 
-    os.environ["MLFLOW_S3_ENDPOINT_URL"] = "http://127.0.0.1:1"
-    os.environ["_MLFLOW_SERVER_SERVE_ARTIFACTS"] = "true"
-    os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = "s3://bucket/root"
+    serve_artifacts()
     sources = {path: "".join(map(handler_source, views)) for path, views in flask_routes().items() if re.match(routes.pattern("downloads"), path)}
     other = {path for path, source in sources.items() if not re.search(r"_send_artifact\(|artifact_repo\.download_artifacts\(", source)}
     assert len(sources) > 4 and not other, f"they do not send a file as it is: {sorted(other)}"
@@ -433,6 +437,54 @@ def check_handover():
         else:
             assert "a b.json.gz" in headers["content-disposition"], headers
     assert mlops_mlflow_handover.ORDER.get() is None
+
+
+def check_downloads():
+    """A download comes from the store as it is sent, by either application, as a file of that name, and a missing one is said."""
+    from botocore.exceptions import ClientError
+    from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+    from werkzeug.test import Client
+
+    class Store:
+        def get_object(self, Bucket, Key):
+            if Key.endswith("missing"):
+                raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+            assert (Bucket, Key) == ("bucket", "root/1/a b.png"), Key
+            return {"Body": BytesIO(content), "ContentLength": len(content)}
+
+    content = bytes(range(256)) * 9999
+    sent = {path for path in flask_routes() | fastapi_routes() if mlops_mlflow_handover.SENT.search(path)}
+    assert len(sent) > 3 and all(re.match(routes.pattern("downloads"), path) for path in sent), sent
+    serve_artifacts()
+    login = "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+    place = "/api/2.0/mlflow-artifacts/artifacts/1/"
+    repository = mlops_mlflow_s3.StreamingS3ArtifactRepository("s3://bucket/root")
+    with (
+        put(handlers, "_get_artifact_repo_mlflow_artifacts", lambda: repository),
+        put(S3ArtifactRepository, "_get_s3_client", lambda _self: Store()),
+        tempfile.TemporaryDirectory() as folder,
+        put(tempfile, "tempdir", folder),
+    ):
+        client = Client(mlops_mlflow_handover.Wsgi(mlflow.server.app))
+        flask = [client.get(place + name, headers=[("Authorization", login)]) for name in ("a%20b.png", "missing")]
+        answers = [(answer.status_code, {name.lower(): value for name, value in answer.headers}, answer.data) for answer in flask]
+        if matched("streamed", fastapi_routes()) & {"/api/2.0/mlflow-artifacts/artifacts/x"}:
+            for name in ("a b.png", "missing"):
+                status, headers, body = ask(bounds.app, place + name, (b"authorization", login.encode()))
+                answers.append((status, {name.decode(): value.decode() for name, value in headers.items()}, body))
+        # As MLflow < 3.15 asks for files of runs.
+        token = mlops_mlflow_handover.ORDER.set(mlops_mlflow_handover.Stream("GET"))
+        assert Path(repository.download_artifacts("1/a b.png")).name == "a b.png"
+        mlops_mlflow_handover.ORDER.reset(token)
+        # MLflow < 3.15 leaves it to Python to remove the folder of a file that is missing.
+        gc.collect()
+        assert not list(Path(folder).iterdir()), list(Path(folder).iterdir())
+    for status, headers, body in answers[::2]:
+        assert (status, headers["content-length"], headers["content-type"], body) == (200, str(len(content)), "image/png", content), (status, headers)
+        assert not headers.keys() & {"accept-ranges", "etag", "last-modified"}, headers
+        assert "a b.png" in headers["content-disposition"], headers
+    for status, _headers, body in answers[1::2]:
+        assert (status, b"RESOURCE_DOES_NOT_EXIST" in body) == (404, True), (status, body)
 
 
 def check_public_url():

@@ -24,7 +24,7 @@ class Store:
     """As much of boto3's client as the plugin asks for."""
 
     def __init__(self):
-        self.files, self.open = {}, {}
+        self.files, self.open, self.sizes = {}, {}, []
         etag = Shape(member=Shape(members={"ETag", "PartNumber"}))
         members = {name: {**dict.fromkeys(keys), "MultipartUpload": Shape(members={"Parts": etag})} for name, keys in MEMBERS.items()}
         self.meta = Shape(
@@ -38,7 +38,8 @@ class Store:
         return {"UploadId": Key}
 
     def upload_part(self, Bucket, Key, UploadId, PartNumber, Body):
-        self.open[UploadId][PartNumber] = Body
+        self.sizes.append(len(Body.getvalue()))
+        self.open[UploadId][PartNumber] = Body.read()
         return {"ETag": str(PartNumber), "ResponseMetadata": {}}
 
     def complete_multipart_upload(self, Bucket, Key, UploadId, MultipartUpload):
@@ -102,7 +103,7 @@ def plugin(monkeypatch, server_file):
     module("mlflow.store.artifact.s3_artifact_repo", S3ArtifactRepository=Repository)
     monkeypatch.setitem(sys.modules, "mlops_mlflow_handover", server_file("plugins/mlops_mlflow_handover.py"))
     loaded = server_file("plugins/mlops_mlflow_s3.py")
-    loaded.PART_SIZE, loaded.BEGINNING, loaded.PATIENCE = 1000, 100, 0.2
+    loaded.PART_SIZE, loaded.BEGINNING, loaded.SMALL, loaded.PATIENCE = 1000, 100, 20, 0.2
     return loaded
 
 
@@ -113,14 +114,17 @@ async def chunks(*parts, then=None):
         await then.wait()
 
 
+@pytest.mark.parametrize("step", [7, 300, 2700])
 @pytest.mark.parametrize("size", [0, 50, 999, 1000, 1001, 3000, 12345])
-def test_an_upload_arrives_whole(plugin, size):
+def test_an_upload_arrives_whole(plugin, size, step):
     content = bytes(range(256)) * (size // 256 + 1)
     content = content[:size]
     repository = plugin.StreamingS3ArtifactRepository()
-    stream = (content[i : i + 300] for i in range(0, size, 300))
+    stream = (content[i : i + step] for i in range(0, size, step))
     asyncio.run(repository.log_artifact_from_async_stream(chunks(*stream), "a.txt", "folder"))
     assert repository.store.files == {"root/folder/a.txt": content}
+    # All but the last are of one size, as some stores want it.
+    assert set(sorted(repository.store.sizes, reverse=True)[:-1]) <= {1000}
     assert (plugin.Body.places, plugin.Body.filling, repository.store.open) == (0, {}, {})
 
 
@@ -190,3 +194,22 @@ def test_an_upload_that_breaks_off_leaves_nothing(plugin):
     with pytest.raises(ConnectionError):
         asyncio.run(repository.log_artifact_from_async_stream(broken(), "a"))
     assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
+
+
+def test_bytes_that_come_one_by_one_take_little_memory(plugin):
+    body = asyncio.run(fill_body(plugin, 1000))
+    assert len(body) == 1000
+    assert len(body._read) <= 1000 / plugin.SMALL + 1
+
+
+async def fill_body(plugin, size):
+    body = plugin.Body(chunks(*[b"x"] * size))
+    await body.fill()
+    return body
+
+
+def test_a_part_is_read_in_large_steps(plugin):
+    part = plugin.Part(bytes(3 * plugin.STEP + 1))
+    assert [len(part.read(16384)) for _time in range(5)] == [plugin.STEP] * 3 + [1, 0]
+    part.seek(1)
+    assert len(part.read()) == 3 * plugin.STEP

@@ -1,4 +1,4 @@
-"""MLflow's artifact repository for S3, which also passes an upload on to the store while it arrives, and says at once what is not there.
+"""MLflow's artifact repository for S3, which also passes files on while they arrive, up and down, and says at once what is not there.
 
 MLflow's own takes an upload to a temporary file and sends that on when it is complete, which takes the disk of the file and twice the time.
 It answers the download of something that does not exist with 500, on which clients try again for minutes, and that of a folder with an empty file.
@@ -13,17 +13,20 @@ import functools
 import io
 import os
 import posixpath
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 # S3 takes 10,000 parts, so that a file may have 80 GB. Of one upload three parts are in memory at most: two on their way, and one that comes in.
 PART_SIZE = 8 * 1024 * 1024
+STEP = 1024 * 1024
 # A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
 THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="s3-upload")
 # Of all uploads together so many parts have a place in memory, besides beginnings of parts.
 MAX_PLACES = 32
 BEGINNING = 256 * 1024
+SMALL = 16 * 1024
 # Seconds that a client may take for a part when others wait for its place.
 PATIENCE = 30
 
@@ -61,22 +64,23 @@ class Body:
 
     def __init__(self, chunks):
         self._chunks = chunks.__aiter__()
-        self._buffer = bytearray()
+        self._read = []
+        self._size = 0
         self._places = 0
         self._task = asyncio.current_task()
         self._too_slow = False
         self.complete = False
 
     def __len__(self):
-        return len(self._buffer)
+        return self._size
 
     async def fill(self):
         """Wait for the next part, or for the end."""
         try:
-            await self._read(BEGINNING)
+            await self._wait_for(BEGINNING)
             if not self.complete:
                 await self._take_place()
-                await self._read(PART_SIZE)
+                await self._wait_for(PART_SIZE)
         except asyncio.CancelledError:
             if not self._too_slow:
                 raise
@@ -88,9 +92,12 @@ class Body:
             Body.filling.pop(self, None)
 
     def take(self):
-        part = bytes(self._buffer[:PART_SIZE])
-        del self._buffer[:PART_SIZE]
-        return part
+        """A part, or what there is; copied once."""
+        over = max(self._size - PART_SIZE, 0)
+        *whole, last = self._read or [b""]
+        cut = len(last) - over
+        self._read, self._size = [last[cut:]] if over else [], over
+        return b"".join([*whole, memoryview(last)[:cut]])
 
     def leave_place(self, _sent=None):
         if self._places:
@@ -101,10 +108,16 @@ class Body:
         while self._places:
             self.leave_place()
 
-    async def _read(self, size):
-        while not self.complete and len(self) < size:
+    async def _wait_for(self, size):
+        while not self.complete and self._size < size:
             try:
-                self._buffer += await self._chunks.__anext__()
+                chunk = await self._chunks.__anext__()
+                self._size += len(chunk)
+                # Of very small ones the objects would take more memory than the bytes.
+                if self._read and len(self._read[-1]) < SMALL:
+                    self._read[-1] += chunk
+                else:
+                    self._read.append(chunk)
             except StopAsyncIteration:
                 self.complete = True
 
@@ -122,6 +135,13 @@ class Body:
         del Body.filling[self]
         self._too_slow = True
         self._task.cancel()
+
+
+class Part(io.BytesIO):
+    """Goes to the store in large steps, whoever sends it: 16 kB at a time, as boto3 does, cost another turn of Python's lock each."""
+
+    def read(self, size=-1):
+        return super().read(max(size, STEP) if size and size > 0 else size)
 
 
 class Multipart:
@@ -146,7 +166,7 @@ class Multipart:
         return getattr(self._client, method)(**known, **arguments)
 
     def send(self, number, part):
-        answer = self._call("upload_part", PartNumber=number, Body=part)
+        answer = self._call("upload_part", PartNumber=number, Body=Part(part))
         wanted = self._members("complete_multipart_upload")["MultipartUpload"].members["Parts"].member.members
         return {"PartNumber": number, **{key: value for key, value in answer.items() if key in wanted}}
 
@@ -247,6 +267,15 @@ def repository():
     from mlflow.store.artifact import artifact_repo, s3_artifact_repo
     from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
+    @contextlib.contextmanager
+    def missing_is_said(path):
+        try:
+            yield
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                raise
+            raise MlflowException(f"No file of that name: {path}", RESOURCE_DOES_NOT_EXIST) from exc
+
     class StreamingS3ArtifactRepository(S3ArtifactRepository, getattr(artifact_repo, "StreamUploadMixin", object)):  # MLflow < 3.15 has no such mixin
         def _get_s3_client(self):
             client = super()._get_s3_client()
@@ -265,7 +294,12 @@ def repository():
                 return super().download_artifacts(artifact_path, dst_path)
             bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
             order.client = super()._get_s3_client()
-            order.download_file(bucket, posixpath.join(root, artifact_path))
+            with missing_is_said(artifact_path):
+                order.download_file(bucket, posixpath.join(root, artifact_path), self._bucket_owner_params)
+            if not dst_path:
+                # MLflow < 3.15 asks so for some of them. It goes with the order.
+                order.folder = tempfile.TemporaryDirectory()
+                dst_path = order.folder.name
             # MLflow tells the type of the file by its name.
             path = os.path.join(dst_path, posixpath.basename(artifact_path))
             open(path, "wb").close()
@@ -279,12 +313,8 @@ def repository():
                 super()._upload_file(order or s3_client, local_file, bucket, key)
 
         def _download_file(self, remote_file_path, local_path):
-            try:
+            with missing_is_said(remote_file_path):
                 super()._download_file(remote_file_path, local_path)
-            except ClientError as exc:
-                if exc.response["Error"]["Code"] not in ("404", "NoSuchKey"):
-                    raise
-                raise MlflowException(f"No file of that name: {remote_file_path}", RESOURCE_DOES_NOT_EXIST) from exc
 
         def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
             Upload(self, artifact_file_name, artifact_path).send(stream)
