@@ -58,3 +58,29 @@ def test_slow_clients_hold_up_nobody(transfer):
     print(found)
     assert found["least"] > 100_000
     assert found["during"] < 3 * found["before"] + 1
+
+
+@pytest.fixture
+def bucket(groups, execute, secrets):
+    """Limits it, and lifts the limit afterwards."""
+    (app,), (store,) = groups["mlflow_server"], groups["minio"]
+    settings = dict(line.split("=", 1) for line in execute(app, "cat", "/etc/mlflow/mlflow.env").stdout.splitlines() if "=" in line)
+    address, name = (settings[key].strip('"') for key in ("MLFLOW_S3_ENDPOINT_URL", "MLFLOW_ARTIFACTS_DESTINATION"))
+    execute(store, "sh", "-c", "cat > /run/full.py", stdin=Path(__file__).with_name("full.py").read_text())
+
+    def limit(size):
+        argv = ("/opt/minio/tools/bin/python", "/run/full.py", address, name.removeprefix("s3://"), str(size))
+        execute(store, *argv, stdin=secrets["vault_minio_root_password"])
+
+    yield limit
+    limit(0)
+
+
+def test_a_full_store_says_so_and_works_when_there_is_room(bucket, transfer):
+    bucket(2**20)
+    status, text = transfer("put")
+    print(status, text)
+    assert status == 507
+    assert "The artifact store is full" in text
+    bucket(0)
+    assert transfer("put")[0] == 200
