@@ -78,7 +78,7 @@ def client(groups, execute, secrets):
     ca = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory/.ca/nginx_tls.crt"
     execute(container, "sh", "-c", "cat > /root/ca.crt", stdin=ca.read_text())
 
-    def run(code, password=None, check=True, argv=("/opt/client/bin/python", "-"), env=None):
+    def run(code, password=None, check=True, argv=("/opt/client/bin/python", "-"), env=None, limit=120):
         settings = {
             "MLFLOW_TRACKING_URI": f"https://{os.environ['SITE_PUBLIC_NAME']}",
             "MLFLOW_TRACKING_USERNAME": "mlflow",
@@ -90,7 +90,7 @@ def client(groups, execute, secrets):
             "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
             **(team_settings(secrets) if MODE == "direct" else {}),
         }
-        return execute(container, "timeout", "120", *argv, stdin=code, env={**settings, **(env or {})}, check=check)
+        return execute(container, "timeout", str(limit), *argv, stdin=code, env={**settings, **(env or {})}, check=check)
 
     return run
 

@@ -55,6 +55,11 @@ def test_what_a_client_stores_comes_back_as_it_was(python, client, experiment):
     assert client(PROGRAM, argv=[python, "-", "64", experiment]).stdout.split()[-3::2] == ["ok", scheme]
 
 
+@pytest.mark.drill
+def test_a_large_file_comes_back_as_it_was(client, experiment):
+    client(PROGRAM, argv=["/opt/client/bin/python", "-", "600", experiment], limit=1200)
+
+
 def test_models_images_and_tables_come_back_as_they_were(client, experiment):
     client(MODELS, argv=["/opt/client/bin/python", "-", experiment])
 

@@ -99,11 +99,6 @@ def retry(notes):
         time.sleep(0.3)
 
 
-def put(_notes):
-    status, text = ask("PUT", "put", content(4 * MIB))
-    return [status, text.decode()]
-
-
 def quick():
     """Seconds that others need, and the longest of them."""
     body, begin = content(4 * MIB), time.monotonic()
@@ -154,7 +149,7 @@ def main():
     if sys.argv[1] in ("halfway", "slow"):
         assert ask("PUT", "whole", content())[0] == 200
         ask("DELETE", "half-up")
-    print(json.dumps({"halfway": halfway, "retry": retry, "put": put, "slow": slow}[sys.argv[1]](notes)))
+    print(json.dumps({"halfway": halfway, "retry": retry, "slow": slow}[sys.argv[1]](notes)))
 
 
 if __name__ == "__main__":
