@@ -30,7 +30,9 @@ def main():
         mlflow.log_table(table, "table.json")
         mlflow.log_table(table, "table.json")
         mlflow.log_figure(figure, "figure.png")
-    for uri in (logged.model_uri, f"models:/linear/{logged.registered_model_version}"):
+    # Also those that were logged in a former mode.
+    versions = [f"models:/linear/{number + 1}" for number in range(int(logged.registered_model_version))]
+    for uri in (logged.model_uri, *versions):
         assert numpy.allclose(mlflow.sklearn.load_model(uri).predict([[20.0]]), 61), uri
     assert mlflow.pyfunc.load_model(own.model_uri).predict([1.5, 2.0]) == [3.0, 4.0]
     assert numpy.asarray(mlflow.artifacts.load_image(f"{run.info.artifact_uri}/pictures/black.png")).shape == (8, 8, 3)
