@@ -98,6 +98,6 @@ def client(groups, execute, secrets):
 @pytest.fixture(scope="session")
 def experiment(client):
     """The name of one whose artifacts a client can store: the key of a team is for its folder alone."""
-    name, place = {"direct": ("vision", "s3://mlflow/vision/all")}.get(MODE, ("artifacts", None))
+    name, place = {"direct": ("vision", "s3://mlflow-before/vision/all")}.get(MODE, ("artifacts", None))
     client(f"import mlflow; mlflow.get_experiment_by_name({name!r}) or mlflow.create_experiment({name!r}, {place!r})")
     return name
