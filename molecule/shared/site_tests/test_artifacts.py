@@ -1,12 +1,13 @@
 """Artifacts by MLflow's clients, and by those who should not get them."""
 
-import os
+import json
 from pathlib import Path
 
 import pytest
+from conftest import MODE, STORE, team_settings
 
-PROGRAM = Path(__file__).with_name("artifacts.py")
-STORE = f"https://store.{os.environ['SITE_PUBLIC_NAME']}"
+PROGRAM = Path(__file__).with_name("artifacts.py").read_text()
+MODELS = Path(__file__).with_name("models.py").read_text()
 # Asks for an address as a client does, and says what comes of others like it.
 ADDRESSES = f"""
 import os, requests
@@ -36,9 +37,73 @@ def python(request, groups, execute):
     return f"{folder}/bin/python"
 
 
-def test_what_a_client_stores_comes_back_as_it_was(python, client):
+@pytest.fixture
+def presigned():
+    if MODE != "presigned":
+        pytest.skip("the store of this site has no public name, or clients have keys of it")
+
+
+@pytest.fixture
+def direct():
+    if MODE != "direct":
+        pytest.skip("clients of this site have no keys of the store")
+
+
+def test_what_a_client_stores_comes_back_as_it_was(python, client, experiment):
     """From a machine that reaches the web front alone."""
-    assert client(PROGRAM.read_text(), argv=[python, "-", "64"]).stdout.split()[-3::2] == ["ok", "mlflow-artifacts"]
+    scheme = "s3" if MODE == "direct" else "mlflow-artifacts"
+    assert client(PROGRAM, argv=[python, "-", "64", experiment]).stdout.split()[-3::2] == ["ok", scheme]
+
+
+@pytest.mark.drill
+def test_a_large_file_comes_back_as_it_was(client, experiment):
+    client(PROGRAM, argv=["/opt/client/bin/python", "-", "600", experiment], limit=1200)
+
+
+def test_models_images_and_tables_come_back_as_they_were(client, experiment):
+    client(MODELS, argv=["/opt/client/bin/python", "-", experiment])
+
+
+def test_what_was_stored_in_former_modes_and_buckets_is_there(client):
+    """Those that went through the server or by its word, and those that clients with keys have stored themselves."""
+    places = json.loads(client(PROGRAM).stdout.splitlines()[-1])
+    assert set(places) == {"s3" if MODE == "direct" else "mlflow-artifacts"}
+
+
+@pytest.mark.usefixtures("direct")
+def test_a_key_of_a_team_is_for_its_folder_alone(client, secrets):
+    code = """
+import boto3, os
+from botocore.exceptions import ClientError
+store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"], region_name="us-east-1")
+def ask(action, **options):
+    try:
+        return getattr(store, action)(Bucket=options.pop("Bucket", "mlflow-before"), **options)["ResponseMetadata"]["HTTPStatusCode"]
+    except ClientError as error:
+        return error.response["ResponseMetadata"]["HTTPStatusCode"]
+def all_of(folder):
+    file = {"Key": folder + "/file"}
+    return [ask("put_object", Body=b"x", **file), ask("get_object", **file), ask("list_objects_v2", Prefix=folder + "/"), ask("delete_object", **file)]
+print(all_of(TEAM), all_of(OTHER), all_of(TEAM + "2"), all_of(TEAM + "/../" + OTHER))
+print(ask("list_objects_v2"), ask("list_objects_v2", Prefix=TEAM[:-1]), ask("list_objects_v2", Bucket="other"), ask("get_bucket_policy"))
+# The header of a copy goes nowhere.
+ask("put_object", Key=OTHER + "/secret", Body=b"secret")
+copied = ask("copy_object", Key=TEAM + "/copy", CopySource=f"mlflow-before/{OTHER}/secret")
+print(copied, b"secret" in store.get_object(Bucket="mlflow-before", Key=TEAM + "/copy")["Body"].read() if copied == 200 else False)
+"""
+    for team, other in (("vision", "speech"), ("speech", "vision")):
+        lines = client(f"TEAM, OTHER = {team!r}, {other!r}{code}", env=team_settings(secrets, team)).stdout.splitlines()
+        assert lines[0].startswith("[200, 200, 200, 204] [403, 403, 403, 403] [403, 403, 403, 403] ")
+        assert lines[1] == "403 403 403 403"
+        assert lines[2].endswith("False")
+
+
+@pytest.mark.usefixtures("direct")
+def test_a_client_without_the_key_of_the_team_is_told_so(client, secrets, experiment):
+    code = f"import mlflow; mlflow.set_experiment({experiment!r}); mlflow.log_text('x', 'x.txt')"
+    done = client(code, env=team_settings(secrets, "speech"), check=False)
+    assert done.returncode != 0
+    assert "AccessDenied" in done.stderr or "Access Denied" in done.stderr
 
 
 def test_nothing_stays_behind_at_mlflow(groups, execute):
@@ -53,12 +118,6 @@ for name in ("addresses/none", "addresses"):
     print(answer.status_code, answer.json()["error_code"])
 """
     assert client(ADDRESSES + code).stdout.splitlines() == ["404 RESOURCE_DOES_NOT_EXIST"] * 2
-
-
-@pytest.fixture
-def presigned(groups):
-    if os.environ.get("SITE_ARTIFACT_MODE") != "presigned":
-        pytest.skip("the store of this site has no public name")
 
 
 @pytest.mark.usefixtures("presigned")

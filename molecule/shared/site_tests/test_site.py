@@ -272,6 +272,15 @@ def test_the_run_says_what_clients_need():
     assert "export REQUESTS_CA_BUNDLE=/" in log
 
 
+@pytest.mark.one_scenario("site")
+def test_a_run_says_what_clients_with_keys_need():
+    log = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "ansible.log").read_text()
+    for line in ("export MLFLOW_S3_ENDPOINT_URL=https://store.site-web", "export AWS_CA_BUNDLE=/", "# An access key of the store: vision, speech."):
+        assert line in log
+
+
+# In `site` artifacts are moved by a playbook for which the role runs alone.
+@pytest.mark.one_scenario("site_all_in_one")
 def test_roles_do_not_check_again_what_the_site_has_checked():
     log = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "ansible.log").read_text()
     for role in ("postgres", "minio", "mlflow_server", "nginx_tls"):

@@ -1,4 +1,4 @@
-"""Runs on the client's machine: a person with a real browser logs in, looks at an experiment, and logs out.
+"""Runs on the client's machine, beside browser.py: a person logs in, looks at an experiment, and logs out.
 
 Environment: SITE_URL, PERSON, PASSWORD, EXPERIMENT (its id), RUN (the name of a run in it). Prints a JSON object: what the page shows, and what the
 browser complained of.
@@ -7,22 +7,14 @@ browser complained of.
 import json
 import os
 
-from playwright.sync_api import sync_playwright
+from browser import chromium
 
 SITE, RUN = os.environ["SITE_URL"], os.environ["RUN"]
-LIMIT = 90_000  # milliseconds
 
 
 def main():
-    found = {"complaints": []}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.set_default_timeout(LIMIT)
-        page.on("console", lambda message: found["complaints"].append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: found["complaints"].append(str(error)))
-        page.on("requestfailed", lambda request: found["complaints"].append(f"{request.url}: {request.failure}"))
-        page.on("response", lambda answer: found["complaints"].append(f"{answer.url}: {answer.status}") if answer.status in (401, 403) else None)
+    found = {}
+    with chromium() as (page, complaints):
         page.goto(f"{SITE}/#/experiments/{os.environ['EXPERIMENT']}/runs")
         found["led_to"] = page.url.partition("?")[0]
         page.fill("#username", os.environ["PERSON"])
@@ -36,12 +28,10 @@ def main():
         page.get_by_text(RUN).first.click()
         page.get_by_text("loss").first.wait_for()
         found["cookies"] = [[cookie["name"], cookie["secure"], cookie["httpOnly"], cookie["sameSite"]] for cookie in page.context.cookies(SITE)]
-        complaints = list(found["complaints"])
+        found["complaints"] = list(complaints)
         page.goto(f"{SITE}/oauth2/sign_out")
         page.wait_for_selector("#kc-login")
         found["after_logout"] = page.url.partition("?")[0]
-        found["complaints"] = complaints
-        browser.close()
     print(json.dumps(found))
 
 

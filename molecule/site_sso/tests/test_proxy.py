@@ -7,6 +7,7 @@ import pytest
 from conftest import ISSUER, SCENARIO
 
 ROOT = SCENARIO.parent.parent
+SHARED = SCENARIO.parent / "shared"
 # Until the site works again.
 WAIT = """
 import time
@@ -206,17 +207,6 @@ print(json.dumps([ask_as(), ask_as(Authorization="Bearer " + token("ci")), led.h
     assert "evil" not in led + bounced
 
 
-# The browser's own store of CAs.
-TRUST = """
-set -e
-rm -rf /root/.pki/nssdb /root/ca-*
-mkdir -p /root/.pki/nssdb
-certutil -d sql:/root/.pki/nssdb -N --empty-password
-csplit --silent --elide-empty-files --prefix=/root/ca- /root/cas.crt '/-----BEGIN/' '{*}'
-for ca in /root/ca-*; do certutil -d sql:/root/.pki/nssdb -A -t C,, -n "$ca" -i "$ca"; done
-"""
-
-
 def test_a_person_with_a_real_browser(visit, at_provider):
     made = visit("""
 import time
@@ -228,17 +218,18 @@ run = api("runs/create", {"experiment_id": experiment, "run_name": "seen-by-a-br
 api("runs/log-metric", {"run_id": run, "key": "loss", "value": 0.25, "timestamp": now})
 print(json.dumps(experiment))
 """)
-    at_provider("sh", stdin=TRUST)
+    at_provider("sh", "-s", "/root/cas.crt", stdin=(SHARED / "trust.sh").read_text())
     env = {
         "SITE_URL": "https://site-sso",
         "PERSON": "alice",
         "PASSWORD": "alice of the tests",
         "EXPERIMENT": made,
         "RUN": "seen-by-a-browser",
+        "PYTHONPATH": "/root",
     }
-    found = json.loads(
-        at_provider("timeout", "300", "/opt/browser/bin/python", "-", stdin=(SCENARIO / "input/browse.py").read_text(), env=env).splitlines()[-1]
-    )
+    at_provider("sh", "-c", "cat > /root/browser.py", stdin=(SHARED / "site_tests/browser.py").read_text())
+    program = (SCENARIO / "input/browse.py").read_text()
+    found = json.loads(at_provider("timeout", "300", "/opt/browser/bin/python", "-", stdin=program, env=env).splitlines()[-1])
     assert found["led_to"] == found["after_logout"] == f"{ISSUER}/protocol/openid-connect/auth"
     assert ["_oauth2_proxy", True, True, "Lax"] in found["cookies"]
     # The assistant is refused on every site, and MLflow itself lacks a file.
