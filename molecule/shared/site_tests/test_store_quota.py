@@ -16,7 +16,7 @@ import os, requests
 http = requests.Session()
 http.verify, http.trust_env = "/root/ca.crt", False
 site, login = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow-artifacts", ("mlflow".encode(), os.environ["MLFLOW_TRACKING_PASSWORD"].encode())
-for size in (100, 2**21, 2**26):
+for size in (2**21, 2**26):
     answer = http.put(f"{site}/artifacts/quota/x", data=bytes(size), auth=login, timeout=60)
     print(answer.status_code, answer.json().get("message", ""))
 upload = http.post(f"{site}/mpu/create/quota", json={"path": "y", "num_parts": 1}, auth=login, timeout=30).json()
@@ -41,7 +41,6 @@ def quota(groups, execute, secrets):
 def test_a_full_quota_is_said_with_a_status_on_which_no_client_tries_again(client, quota):
     """By nginx, which sees no more than a status, and by the store to who comes with an address of it."""
     quota(2**20)
-    small, *large, direct = client(UPLOAD).stdout.splitlines()
-    assert small == "200 "
+    *large, direct = client(UPLOAD).stdout.splitlines()
     assert [answer[:60] for answer in large] == ["507 The artifact store is full, or its quota is reached, or "] * 2
     assert direct == "400 True"
