@@ -106,6 +106,30 @@ def test_a_client_without_the_key_of_the_team_is_told_so(client, secrets, experi
     assert "AccessDenied" in done.stderr or "Access Denied" in done.stderr
 
 
+def test_uploads_beside_downloads_are_all_stored(client):
+    """One after the other on connections that stay open, and of unknown size, which MLflow itself takes in every mode."""
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+import os, requests
+site, login = os.environ["MLFLOW_TRACKING_URI"], ("mlflow".encode(), os.environ["MLFLOW_TRACKING_PASSWORD"].encode())
+files = f"{site}/api/2.0/mlflow-artifacts/artifacts/beside"
+def work(number):
+    client = requests.Session()
+    client.verify, client.auth = "/root/ca.crt", login
+    client.put(f"{files}/{number}", data=b"first", timeout=30).raise_for_status()
+    lost = []
+    for name in range(15):
+        body = f"{number} {name}".encode()
+        first = client.get(f"{files}/{number}", timeout=30).content
+        status = client.put(f"{files}/{number}-{name}", data=iter([body]), timeout=30).status_code
+        if (first, status, client.get(f"{files}/{number}-{name}", timeout=30).content) != (b"first", 200, body):
+            lost.append([name, status])
+    return lost
+print([lost for lost in ThreadPoolExecutor(6).map(work, range(6)) if lost])
+"""
+    assert client(code).stdout.strip() == "[]"
+
+
 def test_nothing_stays_behind_at_mlflow(groups, execute):
     for host in groups["mlflow_server"]:
         assert execute(host, "find", "/var/lib/mlflow/tmp", "-mindepth", "2", "!", "-name", "db_init_lock-*").stdout == ""

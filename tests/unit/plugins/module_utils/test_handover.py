@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import io
 import threading
 
@@ -141,6 +142,27 @@ def test_who_does_not_ask_for_it_gets_what_mlflow_says(handover, call, method):
 
 
 CONTENT = bytes(range(256)) * 5000
+
+
+@pytest.mark.parametrize("headers", [[(b"x-mlops-handover", b"yes")], []])
+def test_no_order_is_left_for_the_next_request_of_a_connection(handover, headers):
+    """What uvicorn calls for that has the context of the answer to the last one. An upload would be signed, and not stored."""
+    contexts, seen = [], []
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def send(message):
+        contexts.append(contextvars.copy_context())
+
+    async def note(scope, receive, send):
+        seen.append(handover.ORDER.get())
+
+    first = {"type": "http", "method": "GET", "path": PATH, "headers": headers}
+    asyncio.run(handover.Asgi(MLflow(handover).asgi)(first, receive, send))
+    assert contexts[-1][handover.ORDER] is not None
+    contexts[-1].run(asyncio.run, handover.Asgi(note)({**first, "method": "PUT", "headers": []}, receive, send))
+    assert seen == [None]
 
 
 class Opened(io.BytesIO):

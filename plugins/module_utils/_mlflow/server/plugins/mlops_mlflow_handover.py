@@ -182,6 +182,8 @@ class Asgi:
         self._app = app
 
     async def __call__(self, scope, receive, send):
+        # A server begins the next request of a connection in the context in which the last one was answered.
+        ORDER.set(None)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif HEADER.lower().encode() in dict(scope["headers"]):

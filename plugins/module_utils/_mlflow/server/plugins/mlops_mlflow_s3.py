@@ -292,6 +292,8 @@ def repository():
             order = mlops_mlflow_handover.ORDER.get()
             if order is None:
                 return super().download_artifacts(artifact_path, dst_path)
+            if not (name := posixpath.basename(artifact_path)):
+                raise MlflowException(f"No file of that name: {artifact_path}", RESOURCE_DOES_NOT_EXIST)
             bucket, root = self.parse_s3_compliant_uri(self.artifact_uri)
             order.client = super()._get_s3_client()
             with missing_is_said(artifact_path):
@@ -301,7 +303,7 @@ def repository():
                 order.folder = tempfile.TemporaryDirectory()
                 dst_path = order.folder.name
             # MLflow tells the type of the file by its name.
-            path = os.path.join(dst_path, posixpath.basename(artifact_path))
+            path = os.path.join(dst_path, name)
             open(path, "wb").close()
             return path
 
