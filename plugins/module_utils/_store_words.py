@@ -36,7 +36,11 @@ WORDS = {
     "credentials": ("there are no credentials, neither given nor by a role of the machine", "Set {login}, or give the machine its role"),
     "settings": ("the credentials cannot be read", "Correct {login}"),
     "missing": ("there is no such {bucket}", "Make it, or correct {place}"),
-    "forbidden": ("this login may not {step} there", "Let it write, list, read and delete objects there, or change {login}"),
+    "forbidden": (
+        # Many stores say so of what is not there, too.
+        "this login may not {step} there, or there is no such {bucket}",
+        "Let it write, list, read and delete objects there, or change {login}, or {place}",
+    ),
     "region": ("the {bucket} or the store is in another region{detail}", "Correct mlflow_server_s3_region"),
     "clock": ("the clocks of this host and of the store differ too much{detail}", "Set the clock of this host, for which a time service is best"),
     "full": ("the store or the quota of the {bucket} is full", "Free some, or raise the quota"),

@@ -412,6 +412,15 @@ CASES = [
         {f"certificate_{kind}path": f"/etc/none/{kind}" for kind in ("", "key_", "ca_", "ca_key_")},
         r"at least one name",
     ),
+    ("minio", "bucket twice", {"minio_buckets": [{"name": "mlflow"}, {"name": "mlflow"}]}, r"mlflow is there more than once in minio_buckets"),
+    (
+        "minio",
+        "policy twice",
+        {"minio_policies": [{"name": "mine", "bucket": "mlflow"}, {"name": "mine", "bucket": "mlflow", "prefix": "team"}]},
+        r"mine is there more than once in minio_policies",
+    ),
+    ("minio", "user twice", {"minio_users": [{"access_key": "mlflow", "secret_key": "long-enough"}] * 2}, r"mlflow is there more than once in minio_users"),
+    ("minio", "group twice", {"minio_groups": [{"name": "team"}, {"name": "team"}]}, r"team is there more than once in minio_groups"),
     ("minio", "policy without content", {"minio_policies": [{"name": "mine"}]}, r"either policy or bucket, and mine has none"),
     (
         "minio",

@@ -228,6 +228,8 @@ def test_bad_values_of_the_site_are_refused_in_its_words(inventory):
         "site_artifact_timeout_seconds": "lots",
         "site_artifact_keep_deleted_days": "a month",
         "site_artifact_quota": "much",
+        "site_artifact_policies": [{"name": "mlflow", "bucket": "mlflow", "prefix": "vision"}],
+        "site_artifact_users": [{"access_key": "mlflow-backup", "secret_key": "long-enough"}],
     }
     done = play(inventory(on("postgres", "mlflow_server", "nginx_tls"), variables), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
     assert done.returncode != 0
@@ -238,6 +240,8 @@ def test_bad_values_of_the_site_are_refused_in_its_words(inventory):
         "site_artifact_timeout_seconds is lots. Set a number of seconds",
         "site_artifact_keep_deleted_days is a month. Set a number of days",
         "site_artifact_quota is much. Set a number of bytes or a size like 500G",
+        "mlflow in site_artifact_policies is a name that the site itself uses",
+        "mlflow-backup in site_artifact_users is an access key that the site itself uses",
         "site_artifact_quota is much, and the group minio has no host",
     ):
         assert text in said
