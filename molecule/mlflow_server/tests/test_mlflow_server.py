@@ -86,9 +86,9 @@ for SOCKET in ("/run/mlflow/mlflow.sock", "/run/mlflow-fastapi/mlflow.sock"):
 print(json.dumps(found))
 """
 
-# Takes the head of an answer and then waits, so that the server has the file for it.
+# Takes the head of an answer, says so, and then waits.
 SLOW_READER = """
-import http.client, socket, time
+import http.client, pathlib, socket, time
 connection = http.client.HTTPConnection("localhost")
 connection.sock = socket.socket(socket.AF_UNIX)
 connection.sock.connect("/run/mlflow-fastapi/mlflow.sock")
@@ -96,6 +96,7 @@ connection.request("PUT", "/api/2.0/mlflow-artifacts/artifacts/big", body=bytes(
 connection.getresponse().read()
 connection.request("GET", "/api/2.0/mlflow-artifacts/artifacts/big")
 connection.getresponse()
+pathlib.Path("/run/slow.waits").touch()
 time.sleep(60)
 """
 
@@ -199,21 +200,27 @@ def test_what_is_no_file_is_not_found(host, both):
     assert json.loads(run_python(host, ANSWERS)) == [[200, 404, 404, 404]] * 2
 
 
-def test_what_a_killed_server_was_sending_is_gone_when_it_is_back(host, both):
+def test_a_reader_that_waits_takes_no_disk(host, both):
     if not both:
         pytest.skip("this host has no S3")
-    name, folder = "mlflow-fastapi", "/var/lib/mlflow/tmp"
-    left = f"find {folder}/{name} -type f -size +30M"
     host.check_output("printf %%s %s > /run/slow.py && systemd-run --collect --unit=slow %s /run/slow.py", SLOW_READER, PYTHON)
-    host.check_output(f"for i in $(seq 60); do [ $({left} | wc -l) = 1 ] && exit 0; sleep 0.5; done; exit 1")
-    host.check_output(f"touch {folder}/mlflow/of-the-other-server")
+    host.check_output("for i in $(seq 60); do [ -e /run/slow.waits ] && exit 0; sleep 0.5; done; exit 1")
+    assert host.check_output("find /var/lib/mlflow/tmp -type f -size +1M") == ""
+    host.check_output("systemctl stop slow; rm /run/slow.waits")
+
+
+def test_what_a_killed_server_has_left_is_gone_when_it_is_back(host, both):
+    if not both:
+        pytest.skip("this host has one server")
+    name, folder = "mlflow-fastapi", "/var/lib/mlflow/tmp"
+    left, others = f"{folder}/{name}/left", f"{folder}/mlflow/of-the-other-server"
+    host.check_output(f"touch {left} {others}")
     before = host.check_output(f"systemctl show --property MainPID --value {name}")
     host.check_output(f"systemctl kill --signal KILL {name}")
     back = f"[ $(systemctl show --property MainPID --value {name}) -gt 1 ] && [ $(systemctl show --property MainPID --value {name}) != {before} ]"
     host.check_output(f"for i in $(seq 60); do {back} && exit 0; sleep 0.5; done; exit 1")
-    assert host.check_output(left) == ""
-    assert host.file(f"{folder}/mlflow/of-the-other-server").exists
-    host.check_output(f"systemctl stop slow; rm {folder}/mlflow/of-the-other-server")
+    assert [host.file(path).exists for path in (left, others)] == [False, True]
+    host.check_output(f"rm {others}")
 
 
 @pytest.mark.parametrize(
