@@ -139,11 +139,23 @@ class Unit:
         while True:
             result = self._result(name)
             if result is not None and (result["closed"] or result != before):
+                if result["closed"]:
+                    self._wait_for_its_end()
                 return result
-            (state,) = _systemd.properties(self._module.run_command, [self.name], "ActiveState,SubState")
-            if state["ActiveState"] in ("failed", "inactive") and self._result(name) in (None, before):
-                raise MlflowDbError(f"{self.name} has ended without a result ({state['ActiveState']}): see journalctl -u {self.name}")
+            if self._has_ended() and self._result(name) in (None, before):
+                raise MlflowDbError(f"{self.name} has ended without a result: see journalctl -u {self.name}")
             time.sleep(0.2)
+
+    def _wait_for_its_end(self) -> None:
+        """When all is said, the process still removes its files. Those of the next change have the same names."""
+        for _time in range(300):
+            if self._has_ended():
+                return
+            time.sleep(0.2)
+
+    def _has_ended(self) -> bool:
+        (state,) = _systemd.properties(self._module.run_command, [self.name], "ActiveState,SubState")
+        return state["ActiveState"] in ("failed", "inactive")
 
     def _result(self, name: str) -> dict[str, t.Any] | None:
         try:
