@@ -16,7 +16,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_change, _mlflow_change_parts, _mlflow_service, _systemd
-from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import BOOTSTRAP, PROGRAMS, Database, source_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_db import BOOTSTRAP, LIMITS, PROGRAMS, Database, source_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import PROOF_OPTIONS, KeptFiles, secret_values
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_uri import MlflowDbError
 from ansible_collections.mlops.mlflow.plugins.module_utils._restore_point import sync, write_json
@@ -54,8 +54,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "restore_dir": {"type": "path", "required": True},
     "keep": {"type": "int", "default": 3},
     "kept_file": {"type": "path", "required": True},
-    "lock_timeout": {"type": "int", "default": 30},
-    "wait_timeout": {"type": "int", "default": 300},
+    **LIMITS,
     "upgrade_timeout": {"type": "int", "default": 3600},
     **_mlflow_service.ARGUMENTS,
 }

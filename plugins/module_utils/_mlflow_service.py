@@ -125,9 +125,14 @@ def read_login(path: str | None) -> dict[str, str]:
 
 
 def secret_values(environment_files: list[str], login_file: str | None = None) -> set[str]:
-    """What must not be shown of the server's environment: values of secret variables and passwords in addresses, in each way that they may be written."""
+    """What must not be shown of the server's environment."""
+    return secrets_in(*map(read_environment_file, environment_files), read_login(login_file))
+
+
+def secrets_in(*environments: dict[str, str]) -> set[str]:
+    """Values of secret variables and passwords in addresses, in each way that they may be written."""
     found: set[str] = set()
-    for settings in [*map(read_environment_file, environment_files), read_login(login_file)]:
+    for settings in environments:
         for name, value in settings.items():
             is_secret = SECRET_NAME.search(name) and not NAME_OF_A_KEY.search(name)
             found.update([value] if is_secret else URI_PASSWORD.findall(value))

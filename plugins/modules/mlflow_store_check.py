@@ -85,10 +85,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow.stored_secrets import parse_environment
+from ansible_collections.mlops.mlflow.plugins.module_utils._mlflow_service import secrets_in
 from ansible_collections.mlops.mlflow.plugins.module_utils._store_words import StoreError, ask, checked, explain
-
-# Names of what no message may show, which libraries repeat now and then.
-SECRETS = ("SECRET", "PASSWORD", "ACCESS_KEY", "CONNECTION_STRING", "PASSPHRASE", "TOKEN")
 
 
 def is_current(path: str, text: str) -> bool:
@@ -117,7 +115,8 @@ def main() -> t.NoReturn:
     if module.check_mode or not uris or is_current(asked["environment_file"], asked["environment"]):
         module.exit_json(changed=False, checked=[])
     environment = parse_environment(asked["environment"])
-    module.no_log_values.update(value for name, value in environment.items() if any(word in name for word in SECRETS) and name != "AWS_ACCESS_KEY_ID")
+    # Libraries repeat them now and then.
+    module.no_log_values.update(secrets_in(environment))
     python = os.path.join(asked["virtualenv"], "bin", "python")
     try:
         found = ask(module.run_command, python, uris, environment, asked["files"], asked["timeout"])
