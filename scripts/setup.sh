@@ -125,15 +125,7 @@ setup_s3() {
 setup_versitygw() {
   local target=$CACHE/versitygw
   if [ -x "$target" ]; then return; fi
-  timed "versitygw from source" install_versitygw "$target"
-}
-
-install_versitygw() {
-  local work
-  work=$(mktemp -d)
-  go_install "$work" github.com/versity/versitygw/cmd/versitygw@v1.8.0
-  install -m 0755 "$work/bin/versitygw" "$1"
-  rm -rf "$work"
+  timed "versitygw from source" install_go_program "$target" github.com/versity/versitygw/cmd/versitygw@v1.8.0
 }
 
 # Azure's own stand-in for Azure Blob, as an archive of what node.js needs.
@@ -159,15 +151,7 @@ setup_gcs() {
   local target=$CACHE/gcs-server
   if [ -x "$target" ]; then return; fi
   mkdir -p "$CACHE"
-  timed "fake-gcs-server from source" install_gcs "$target"
-}
-
-install_gcs() {
-  local work
-  work=$(mktemp -d)
-  go_install "$work" github.com/fsouza/fake-gcs-server@v1.56.1
-  install -m 0755 "$work/bin/fake-gcs-server" "$1"
-  rm -rf "$work"
+  timed "fake-gcs-server from source" install_go_program "$target" github.com/fsouza/fake-gcs-server@v1.56.1
 }
 
 # A provider of logins by OpenID Connect, as published on Maven Central.
@@ -212,6 +196,15 @@ go_install() {
   fi
   CGO_ENABLED=0 GOBIN=$1/bin "$go" install -trimpath -ldflags "-s -w ${3:-}" "$2" >"$1/build.log" 2>&1 ||
     { cat "$1/build.log" >&2; die "$2 could not be built"; }
+}
+
+# install_go_program FILE PACKAGE: the one program of the package.
+install_go_program() {
+  local work
+  work=$(mktemp -d)
+  go_install "$work" "$2"
+  install -m 0755 "$work"/bin/* "$1"
+  rm -rf "$work"
 }
 
 install_s3() {
