@@ -20,6 +20,7 @@ test: ## Everything: lint, sanity, unit tests, all Molecule scenarios
 drills: ## What is too long for the tests: a site of two MLflow hosts with a long life, upgraded, backed up and restored, every secret replaced, and artifacts of gigabytes in all modes; figures in .build/drills
 	@scripts/setup.sh venv docker images s3 versitygw azurite gcs keycloak oauth2_proxy
 	@MLOPS_DRILLS=1 .venv/bin/python scripts/test.py mlflow_db_modules site site_all_in_one site_sso drills
+	@MLOPS_DRILLS=1 SITE_ARTIFACT_MODE=accelerated .venv/bin/python scripts/test.py site_all_in_one
 	@.venv/bin/python scripts/test.py drills_artifacts
 
 lint units sanity contract: ## Only that part of the tests

@@ -201,6 +201,7 @@ CASES = [
         r"mlflow_server_s3_endpoint_url.*scheme",
     ),
     ("mlflow_server", "bucket name S3 forbids", {"mlflow_server_artifacts_destination": "s3://My_Bucket"}, r"S3 forbids.*My_Bucket"),
+    ("mlflow_server", "address without its bucket", {"mlflow_server_artifacts_destination": "s3:/mlflow"}, r"s3:/mlflow is no address for artifacts"),
     *[
         ("mlflow_server", f"Azure URI {number}", {"mlflow_server_artifacts_destination": uri}, rf"does not understand {uri}\. Azure Blob is wasbs://CONTAINER@")
         for number, uri in enumerate(("wasbs://files@account.example.com", "wasbs://files", "wasb://files@account.blob.core.windows.net"))
@@ -401,6 +402,7 @@ CASES = [
     ("minio", "port of the console taken", {"minio_console_enabled": True, "minio_console_port": 5999}, r"5999.*minio_console_port"),
     ("minio", "no data folder", {"minio_data_dirs": []}, r"minio_data_dirs must hold at least one"),
     ("minio", "warning beyond a full disk", {"minio_disk_warning_percent": 101}, r"minio_disk_warning_percent is 101"),
+    ("minio", "quota without its unit", {"minio_buckets": [{"name": "mlflow", "quota": 500}]}, r"is 500 bytes, which hold nothing"),
     ("minio", "quota that is no size", {"minio_buckets": [{"name": "mlflow", "quota": "much"}]}, r"like 100G, not much"),
     ("minio", "data folder with a blank", {"minio_data_dirs": ["/srv/my data"]}, r"/srv/my data is not"),
     ("minio", "data folder of the system", {"minio_data_dirs": ["/var"]}, r"for this server alone, not /var"),

@@ -248,6 +248,26 @@ def test_bad_values_of_the_site_are_refused_in_its_words(inventory):
     assert "nginx_tls_" not in said.partition("Check it")[2]
 
 
+@pytest.mark.parametrize(
+    ("policies", "users", "quota", "says"),
+    [
+        ("vision", {"vision": "secret of a vault"}, 500, "site_artifact_quota is 500 bytes, which hold nothing. Set a size with its unit"),
+        ({"name": "vision"}, [{"name": "vision", "secret_key": "secret of a vault"}], 0, ""),
+        (["vision", None], "secret of a vault", 0, ""),
+        (7, 7, 0, ""),
+        ([{"bucket": "vision", "prefix": "vision"}], [None], 0, "vision in site_artifact_policies is no bucket of the store. Name mlflow,"),
+    ],
+)
+def test_keys_of_teams_that_nothing_can_be_made_of_are_refused(inventory, policies, users, quota, says):
+    variables = {"site_artifact_policies": policies, "site_artifact_users": users, "site_artifact_quota": quota}
+    done = play(inventory(on(*GROUPS), variables), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    for text in ("site_artifact_policies must be a list, and each of it have a name", "site_artifact_users must be a list, and each of it have an acc", says):
+        assert text in said
+    assert "secret of a vault" not in said
+
+
 def test_the_store_has_a_name_of_its_own(inventory):
     variables = {"site_artifact_mode": "presigned", "site_store_public_name": "mlflow.example.com"}
     done = play(inventory(on(*GROUPS), variables), "playbooks/preflight.yml", "--connection=local", "--skip-tags=postgres")

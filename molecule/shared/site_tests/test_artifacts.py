@@ -144,6 +144,27 @@ for name in ("addresses/none", "addresses"):
     assert client(ADDRESSES + code).stdout.splitlines() == ["404 RESOURCE_DOES_NOT_EXIST"] * 2
 
 
+def test_a_name_that_the_store_does_not_take_is_refused(client):
+    """With a status on which no client tries again. What does not say its size goes through MLflow in every mode."""
+    code = """
+for body in (b"x", iter([b"x"])):
+    answer = ask(f"{site}/api/2.0/mlflow-artifacts/artifacts/addresses/{'n' * 256}", "PUT", data=body, auth=login)
+    print(answer.status_code, "name" in answer.json()["message"])
+"""
+    known, unknown = client(ADDRESSES + code).stdout.splitlines()
+    assert known in ("400 True", "507 True")
+    assert unknown == "400 True"
+
+
+def test_a_range_beyond_the_end_is_none(client):
+    code = """
+answer = ask(f"{site}/api/2.0/mlflow-artifacts/artifacts/addresses/x", auth=login, headers={"Range": "bytes=1000-"})
+print(answer.status_code, answer.text if answer.ok else answer.json()["message"])
+"""
+    # MLflow itself knows no ranges.
+    assert client(ADDRESSES + code).stdout.strip() in ("200 xxxxx", "416 The range is beyond the end of the file.")
+
+
 @pytest.mark.usefixtures("presigned")
 def test_an_address_is_good_for_what_it_was_signed_for(client):
     code = """

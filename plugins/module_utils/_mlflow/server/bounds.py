@@ -1,7 +1,7 @@
 """MLflow's FastAPI application, with bounds for bodies that it keeps in memory: their size, also unpacked, and how many large ones there are at once.
 
-Uploads of artifacts are passed on as they come, and have none. `serve.py` puts this in the place of MLflow's own, without and with its login, and of the
-one of single sign-on.
+Uploads of artifacts are passed on in large pieces, and have none; where MLflow keeps them on its disk first, they have to have room there. `serve.py` puts this
+in the place of MLflow's own, without and with its login, and of the one of single sign-on.
 """
 
 import asyncio
@@ -10,7 +10,9 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -24,6 +26,8 @@ MAX_TRACES = 16 * 1024 * 1024
 LARGE = 256 * 1024
 PLACES = asyncio.Semaphore(2)
 SECONDS = 60
+PIECE = 512 * 1024
+CODES = {400: "BAD_REQUEST", 408: "REQUEST_TIMEOUT", 413: "REQUEST_LIMIT_EXCEEDED", 503: "TEMPORARILY_UNAVAILABLE", 507: "TEMPORARILY_UNAVAILABLE"}
 
 
 class RefusedError(Exception):
@@ -60,16 +64,32 @@ class Unpacker:
 
 
 class Bounded:
-    """An ASGI application in front of another."""
+    """An ASGI application in front of another. With `spooled` that keeps uploads on its disk before they go on."""
 
-    def __init__(self, app):
+    def __init__(self, app, spooled=False):
         self._app = app
+        self._spooled = spooled
 
     async def __call__(self, scope, receive, send):
         headers = dict(scope.get("headers", ()))
-        if scope["type"] != "http" or UPLOADS in scope["path"] or not headers.keys() & {b"content-length", b"transfer-encoding"}:
+        if scope["type"] != "http" or not headers.keys() & {b"content-length", b"transfer-encoding"}:
             await self._app(scope, receive, send)
             return
+        try:
+            if UPLOADS not in scope["path"]:
+                await self._read_first(scope, headers, receive, send)
+                return
+            if self._spooled:
+                see_room(int(headers.get(b"content-length", b"0")))
+            await self._app(scope, in_large_pieces(receive), send)
+        except RefusedError as refusal:
+            status, message = refusal.args
+            answer = json.dumps({"error_code": CODES[status], "message": message}).encode()
+            head = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode()), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await send({"type": "http.response.body", "body": answer})
+
+    async def _read_first(self, scope, headers, receive, send):
         body = Body(receive, MAX_TRACES if scope["path"] == TRACES else MAX_BODY)
         encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
         try:
@@ -84,15 +104,35 @@ class Bounded:
                 kept = [(name, value) for name, value in scope["headers"] if name not in (b"content-encoding", b"content-length", b"transfer-encoding")]
                 scope = {**scope, "headers": [*kept, (b"content-length", str(len(body.content)).encode())]}
             await self._app(scope, body.replay, send)
-        except RefusedError as refusal:
-            status, message = refusal.args
-            code = {400: "BAD_REQUEST", 408: "REQUEST_TIMEOUT", 413: "REQUEST_LIMIT_EXCEEDED", 503: "TEMPORARILY_UNAVAILABLE"}[status]
-            answer = json.dumps({"error_code": code, "message": message}).encode()
-            head = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode()), (b"connection", b"close")]
-            await send({"type": "http.response.start", "status": status, "headers": head})
-            await send({"type": "http.response.body", "body": answer})
         finally:
             body.close()
+
+
+def in_large_pieces(receive):
+    """Each piece of an upload costs MLflow's middlewares two tasks, and the server hands out 64 kB at a time: that was most of its work."""
+
+    async def gather():
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        piece = bytearray(message.get("body", b""))
+        while message.get("more_body") and len(piece) < PIECE:
+            further = await receive()
+            if further["type"] != "http.request":
+                # The client has gone, as the next call is told again.
+                break
+            message = further
+            piece += message.get("body", b"")
+        return {**message, "body": bytes(piece)}
+
+    return gather
+
+
+def see_room(size):
+    """Before the body is read. On 507 no client of MLflow tries again."""
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if size > free:
+        raise RefusedError(507, f"The server has no room for {size} bytes on their way to the artifact store: its TMPDIR has {free} left.")
 
 
 class Body:
@@ -167,7 +207,7 @@ def say_lengths(router):
 def __getattr__(name):
     """`app` and `oidc_app`, when the server asks for one: the rest can be used without MLflow."""
     if name == "oidc_app":
-        return bounded(signed_on())
+        return bounded(signed_on(), spooled=True)
     if name != "app":
         raise AttributeError(name)
     from mlflow.server import fastapi_app
@@ -230,9 +270,10 @@ def sweep(store):
     return store.auth_state_repo.delete_expired() + store.auth_session_repo.delete_expired()
 
 
-def bounded(app):
+def bounded(app, spooled=False):
     # MLflow < 3.15 leaves artifacts to Flask.
     router = sys.modules.get("mlflow.server.artifact_router")
     if hasattr(router, "_guess_mime_type") and hasattr(router, "StreamingResponse"):
         say_lengths(router)
-    return Bounded(handed_over(app))
+    streams = router is not None and os.environ.get("_MLFLOW_SERVER_ARTIFACT_DESTINATION", "").startswith("s3:")
+    return Bounded(handed_over(app), spooled or not streams)

@@ -53,6 +53,7 @@ def test_problems_have_no_secret(uri, says):
     [
         ("s3://mlflow/some/path", {"buckets": ["mlflow"]}),
         ("s3://My_Bucket", {"buckets": ["My_Bucket"]}),
+        ("s3:/mlflow", {"buckets": [""]}),
         ("wasbs://container@account.blob.core.windows.net/", {"packages": ["azure"]}),
         ("abfss://container@account.dfs.core.windows.net/", {"packages": ["azure"]}),
         ("gs://bucket", {"packages": ["gcs"]}),

@@ -28,7 +28,7 @@ async def echo(scope, receive, send):
     await send({"body": content})
 
 
-def ask(bounds, chunks, path="/v1/traces", pause=0.0, **headers):
+def ask(bounds, chunks, path="/v1/traces", pause=0.0, spooled=False, **headers):
     """The answer's status, the headers that the application saw, and its body."""
     chunks = list(chunks)
     answer = []
@@ -42,7 +42,7 @@ def ask(bounds, chunks, path="/v1/traces", pause=0.0, **headers):
 
     head = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "path": path, "headers": head or [(b"transfer-encoding", b"chunked")]}
-    asyncio.run(bounds.Bounded(echo)(scope, receive, send))
+    asyncio.run(bounds.Bounded(echo, spooled)(scope, receive, send))
     return answer[0]["status"], answer[0]["headers"], answer[1]["body"]
 
 
@@ -85,6 +85,35 @@ def test_bodies_are_bounded_and_uploads_are_not(bounds):
     assert ask(bounds, chunks, "/api/2.0/mlflow/runs/log-inputs")[0] == 200
     assert ask(bounds, chunks * 2, "/api/2.0/mlflow/runs/log-inputs")[0] == 413
     assert ask(bounds, chunks * 2, "/api/2.0/mlflow-artifacts/artifacts/x")[0] == 200
+
+
+@pytest.mark.parametrize(("spooled", "size", "status"), [(True, 10**15, 507), (True, 1, 200), (False, 10**15, 200)])
+def test_uploads_have_room_where_they_are_kept_on_their_way(bounds, spooled, size, status):
+    assert ask(bounds, [b"x"], "/api/2.0/mlflow-artifacts/artifacts/x", spooled=spooled, content_length=str(size))[0] == status
+
+
+@pytest.mark.parametrize("end", ["whole", "gone"])
+def test_uploads_go_on_in_large_pieces(bounds, end):
+    bounds.PIECE = 100
+    more = {"type": "http.request", "more_body": True}
+    coming = [{**more, "body": bytes([number]) * 30} for number in range(10)]
+    coming.append({"type": "http.request", "body": b"end"} if end == "whole" else {"type": "http.disconnect"})
+    sent = []
+
+    async def receive():
+        # A server says again that the client has gone.
+        return coming.pop(0) if len(coming) > 1 else coming[0]
+
+    async def app(_scope, receive, _send):
+        while not sent or sent[-1].get("more_body"):
+            sent.append(await receive())
+
+    scope = {"type": "http", "path": "/api/2.0/mlflow-artifacts/artifacts/x", "headers": [(b"transfer-encoding", b"chunked")]}
+    asyncio.run(bounds.Bounded(app)(scope, receive, None))
+    content = b"".join(message.get("body", b"") for message in sent)
+    assert content == b"".join(bytes([number]) * 30 for number in range(10)) + (b"end" if end == "whole" else b"")
+    assert [len(message.get("body", b"")) for message in sent] == ([120, 120, 63] if end == "whole" else [120, 120, 60, 0])
+    assert sent[-1]["type"] == ("http.request" if end == "whole" else "http.disconnect")
 
 
 def test_large_bodies_have_to_come_in(bounds):

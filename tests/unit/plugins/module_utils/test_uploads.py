@@ -135,9 +135,12 @@ def refuse(code):
     return answer
 
 
-@pytest.mark.parametrize(("code", "error"), [("XMinioAdminBucketQuotaExceeded", Refusal), ("XMinioStorageFull", Refusal), ("SlowDown", Answer)])
-@pytest.mark.parametrize(("size", "call"), [(50, "upload_fileobj"), (2500, "upload_part")])
-def test_a_full_store_is_said(plugin, code, error, size, call):
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("XMinioAdminBucketQuotaExceeded", Refusal), ("XMinioStorageFull", Refusal), ("KeyTooLongError", Refusal), ("SlowDown", Answer)],
+)
+@pytest.mark.parametrize(("size", "call"), [(50, "upload_fileobj"), (2500, "upload_part"), (2500, "create_multipart_upload")])
+def test_what_the_store_refuses_is_said(plugin, code, error, size, call):
     """By an error on which clients do not try again."""
     repository = plugin.StreamingS3ArtifactRepository()
     setattr(repository.store, call, refuse(code))
@@ -146,7 +149,7 @@ def test_a_full_store_is_said(plugin, code, error, size, call):
     assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
 
 
-def test_a_full_store_is_said_where_boto3_wraps_it(plugin):
+def test_what_the_store_refuses_is_said_where_boto3_wraps_it(plugin):
     def upload_file(**_options):
         try:
             raise Answer("XMinioAdminBucketQuotaExceeded")

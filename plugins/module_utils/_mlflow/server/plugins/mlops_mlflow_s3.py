@@ -36,12 +36,14 @@ PUBLIC_URL = os.environ.get("MLOPS_S3_PUBLIC_URL")
 IS_SERVER = os.environ.get("_MLFLOW_SERVER_SERVE_ARTIFACTS") == "true"
 
 
-# How stores say that they take no more: MinIO and Ceph.
-FULL = ("XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "QuotaExceeded")
+# How stores say that they take no such file: MinIO and Ceph.
+FULL = dict.fromkeys(("XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "QuotaExceeded"), "The artifact store is full, or its quota is reached.")
+NAMELESS = dict.fromkeys(("KeyTooLongError", "XMinioInvalidObjectName"), "The artifact store takes no file of that name.")
+REFUSALS = FULL | NAMELESS
 
 
 @contextlib.contextmanager
-def says_that_the_store_is_full():
+def says_what_the_store_refuses():
     """MLflow makes 500 of what it does not know, on which clients try again for minutes."""
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import BAD_REQUEST
@@ -51,9 +53,10 @@ def says_that_the_store_is_full():
     except Exception as exc:
         # boto3's error for the upload of a file has that of the store behind it.
         answers = [getattr(error, "response", None) or {} for error in (exc, exc.__context__)]
-        if not any(answer.get("Error", {}).get("Code") in FULL for answer in answers):
-            raise
-        raise MlflowException("The artifact store is full, or its quota is reached.", BAD_REQUEST) from exc
+        for answer in answers:
+            if refusal := REFUSALS.get(answer.get("Error", {}).get("Code")):
+                raise MlflowException(refusal, BAD_REQUEST) from exc
+        raise
 
 
 class Body:
@@ -228,7 +231,7 @@ class Upload:
             if body.complete:
                 await asyncio.get_running_loop().run_in_executor(None, self.send, io.BytesIO(body.take()))
             else:
-                with says_that_the_store_is_full():
+                with says_what_the_store_refuses():
                     await self._send_in_parts(body)
         finally:
             body.close()
@@ -272,7 +275,7 @@ def repository():
         try:
             yield
         except ClientError as exc:
-            if exc.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+            if exc.response["Error"]["Code"] not in ("404", "NoSuchKey", *NAMELESS):
                 raise
             raise MlflowException(f"No file of that name: {path}", RESOURCE_DOES_NOT_EXIST) from exc
 
@@ -311,7 +314,7 @@ def repository():
             order = mlops_mlflow_handover.ORDER.get()
             if order is not None:
                 order.client = super()._get_s3_client()
-            with says_that_the_store_is_full():
+            with says_what_the_store_refuses():
                 super()._upload_file(order or s3_client, local_file, bucket, key)
 
         def _download_file(self, remote_file_path, local_path):
