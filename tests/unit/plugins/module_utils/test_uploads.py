@@ -30,7 +30,8 @@ class Store:
         self.meta = Shape(
             method_to_api_mapping={name: name for name in MEMBERS},
             service_model=Shape(operation_model=lambda name: Shape(input_shape=Shape(members=members[name]))),
-            config=Shape(request_checksum_calculation="when_required"),
+            config=Shape(request_checksum_calculation="when_required", s3=None),
+            endpoint_url="https://store",
         )
 
     def create_multipart_upload(self, Bucket, Key, ContentType):
@@ -38,8 +39,8 @@ class Store:
         return {"UploadId": Key}
 
     def upload_part(self, Bucket, Key, UploadId, PartNumber, Body):
-        self.sizes.append(len(Body.getvalue()))
-        self.open[UploadId][PartNumber] = Body.read()
+        self.open[UploadId][PartNumber] = bytes(Body.read())
+        self.sizes.append(len(self.open[UploadId][PartNumber]))
         return {"ETag": str(PartNumber), "ResponseMetadata": {}}
 
     def complete_multipart_upload(self, Bucket, Key, UploadId, MultipartUpload):
@@ -125,7 +126,7 @@ def test_an_upload_arrives_whole(plugin, size, step):
     assert repository.store.files == {"root/folder/a.txt": content}
     # All but the last are of one size, as some stores want it.
     assert set(sorted(repository.store.sizes, reverse=True)[:-1]) <= {1000}
-    assert (plugin.Body.places, plugin.Body.filling, repository.store.open) == (0, {}, {})
+    assert (plugin.Place.taken, plugin.Body.filling, repository.store.open) == (0, {}, {})
 
 
 def refuse(code):
@@ -146,7 +147,7 @@ def test_what_the_store_refuses_is_said(plugin, code, error, size, call):
     setattr(repository.store, call, refuse(code))
     with pytest.raises(error):
         asyncio.run(repository.log_artifact_from_async_stream(chunks(bytes(size)), "a"))
-    assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
+    assert (repository.store.files, repository.store.open, plugin.Place.taken) == ({}, {}, 0)
 
 
 def test_what_the_store_refuses_is_said_where_boto3_wraps_it(plugin):
@@ -175,7 +176,7 @@ async def beside_slow_ones(plugin, slow, number):
     outcome = await asyncio.gather(*others, return_exceptions=True)
     assert sum(isinstance(result, Refusal) for result in outcome) == refused
     assert len(repository.store.files) == 1 + number - refused
-    assert (plugin.Body.places, plugin.Body.filling, repository.store.open) == (0, {}, {})
+    assert (plugin.Place.taken, plugin.Body.filling, repository.store.open) == (0, {}, {})
     return refused
 
 
@@ -196,13 +197,31 @@ def test_an_upload_that_breaks_off_leaves_nothing(plugin):
     repository = plugin.StreamingS3ArtifactRepository()
     with pytest.raises(ConnectionError):
         asyncio.run(repository.log_artifact_from_async_stream(broken(), "a"))
-    assert (repository.store.files, repository.store.open, plugin.Body.places) == ({}, {}, 0)
+    assert (repository.store.files, repository.store.open, plugin.Place.taken) == ({}, {}, 0)
 
 
 def test_bytes_that_come_one_by_one_take_little_memory(plugin):
     body = asyncio.run(fill_body(plugin, 1000))
     assert len(body) == 1000
-    assert len(body._read) <= 1000 / plugin.SMALL + 1
+    assert bytes(body.take_all()) == b"x" * 1000
+    assert plugin.Place.taken == 0
+
+
+def test_small_beginnings_take_little_memory(plugin):
+    body = asyncio.run(fill_body(plugin, 99))
+    assert len(body) == 99
+    assert len(body._beginning) <= 99 / plugin.SMALL + 1
+
+
+def test_places_are_kept_for_the_next_ones(plugin):
+    places = [plugin.Place() for _number in range(plugin.SPARE_PLACES + 1)]
+    for place in places:
+        assert place.put(bytes(600)) == b""
+        assert place.put(bytes(300) + b"end" * 50) == (b"end" * 50)[100:]
+        assert len(place.content()) == 1000
+        place.leave()
+    assert len(plugin.Place.spare) == plugin.SPARE_PLACES
+    assert plugin.Place().size == 0
 
 
 async def fill_body(plugin, size):
@@ -216,3 +235,4 @@ def test_a_part_is_read_in_large_steps(plugin):
     assert [len(part.read(16384)) for _time in range(5)] == [plugin.STEP] * 3 + [1, 0]
     part.seek(1)
     assert len(part.read()) == 3 * plugin.STEP
+    assert (part.seek(0, 2), part.tell(), part.seek(0)) == (3 * plugin.STEP + 1, 3 * plugin.STEP + 1, 0)

@@ -11,6 +11,7 @@ import collections
 import contextlib
 import functools
 import io
+import mmap
 import os
 import posixpath
 import tempfile
@@ -18,13 +19,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
-# S3 takes 10,000 parts, so that a file may have 80 GB. Of one upload three parts are in memory at most: two on their way, and one that comes in.
+# S3 takes 10,000 parts, so that a file may have 80 GB. Of one upload four parts are in memory at most: three on their way, and one that comes in.
 PART_SIZE = 8 * 1024 * 1024
+PARTS_ON_THEIR_WAY = 3
 STEP = 1024 * 1024
 # A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
 THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="s3-upload")
-# Of all uploads together so many parts have a place in memory, besides beginnings of parts.
+# Of all uploads together so many parts have a place in memory, besides beginnings of parts. So many places are kept while nobody needs them.
 MAX_PLACES = 32
+SPARE_PLACES = 4
 BEGINNING = 256 * 1024
 SMALL = 16 * 1024
 # Seconds that a client may take for a part when others wait for its place.
@@ -59,17 +62,45 @@ def says_what_the_store_refuses():
         raise
 
 
+class Place:
+    """Memory for a part. It comes from the system and goes back there: what Python's own memory once was, it stays for long."""
+
+    taken = 0
+    spare: ClassVar[list[mmap.mmap]] = []
+
+    def __init__(self):
+        Place.taken += 1
+        self._memory = Place.spare.pop() if Place.spare else mmap.mmap(-1, PART_SIZE)
+        self.size = 0
+
+    def put(self, chunk):
+        """Returns what has no room."""
+        room = PART_SIZE - self.size
+        fits, over = chunk[:room], chunk[room:]
+        self._memory[self.size : self.size + len(fits)] = fits
+        self.size += len(fits)
+        return over
+
+    def content(self):
+        return memoryview(self._memory)[: self.size]
+
+    def leave(self):
+        Place.taken -= 1
+        if len(Place.spare) < SPARE_PLACES:
+            Place.spare.append(self._memory)
+        self._memory = None
+
+
 class Body:
     """What comes in from a client. Ends with an error where the client does, so that nothing incomplete is stored."""
 
-    places = 0  # taken in memory, by all bodies
-    filling: ClassVar[dict["Body", float]] = {}  # which of them wait for their clients in such a place, and since when
+    filling: ClassVar[dict["Body", float]] = {}  # which of them wait for their clients in a place, and since when
 
     def __init__(self, chunks):
         self._chunks = chunks.__aiter__()
-        self._read = []
+        self._beginning = []
         self._size = 0
-        self._places = 0
+        self._place = None
         self._task = asyncio.current_task()
         self._too_slow = False
         self.complete = False
@@ -80,10 +111,12 @@ class Body:
     async def fill(self):
         """Wait for the next part, or for the end."""
         try:
-            await self._wait_for(BEGINNING)
+            while not self.complete and self._size < BEGINNING:
+                self._begin(await self._next())
             if not self.complete:
                 await self._take_place()
-                await self._wait_for(PART_SIZE)
+                while not self.complete and self._place.size < PART_SIZE:
+                    self._put(await self._next())
         except asyncio.CancelledError:
             if not self._too_slow:
                 raise
@@ -95,43 +128,57 @@ class Body:
             Body.filling.pop(self, None)
 
     def take(self):
-        """A part, or what there is; copied once."""
-        over = max(self._size - PART_SIZE, 0)
-        *whole, last = self._read or [b""]
-        cut = len(last) - over
-        self._read, self._size = [last[cut:]] if over else [], over
-        return b"".join([*whole, memoryview(last)[:cut]])
+        """A part and its place, or what there is and none."""
+        if self._place is None:
+            content, self._beginning, self._size = b"".join(self._beginning), [], 0
+            return content, None
+        place, self._place = self._place, None
+        self._size -= place.size
+        return place.content(), place
 
-    def leave_place(self, _sent=None):
-        if self._places:
-            self._places -= 1
-            Body.places -= 1
+    def take_all(self):
+        """The content of a small file, and no place."""
+        content, place = self.take()
+        if place:
+            content = bytes(content)
+            place.leave()
+        return content
 
     def close(self):
-        while self._places:
-            self.leave_place()
+        if self._place:
+            self._place.leave()
+        self._place = None
 
-    async def _wait_for(self, size):
-        while not self.complete and self._size < size:
-            try:
-                chunk = await self._chunks.__anext__()
-                self._size += len(chunk)
-                # Of very small ones the objects would take more memory than the bytes.
-                if self._read and len(self._read[-1]) < SMALL:
-                    self._read[-1] += chunk
-                else:
-                    self._read.append(chunk)
-            except StopAsyncIteration:
-                self.complete = True
+    async def _next(self):
+        try:
+            return await self._chunks.__anext__()
+        except StopAsyncIteration:
+            self.complete = True
+            return b""
+
+    def _begin(self, chunk):
+        self._size += len(chunk)
+        # Of very small ones the objects would take more memory than the bytes.
+        if self._beginning and len(self._beginning[-1]) < SMALL:
+            self._beginning[-1] += chunk
+        else:
+            self._beginning.append(chunk)
+
+    def _put(self, chunk):
+        self._size += len(chunk)
+        if over := self._place.put(chunk):
+            self._beginning.append(over)
 
     async def _take_place(self):
-        while Body.places >= MAX_PLACES:
+        while Place.taken >= MAX_PLACES:
             slowest = min(Body.filling, key=Body.filling.get, default=None)
             if slowest is not None and time.monotonic() - Body.filling[slowest] > PATIENCE:
                 slowest._give_way()
             await asyncio.sleep(0.1)
-        Body.places += 1
-        self._places += 1
+        self._place = Place()
+        beginning, self._beginning, self._size = self._beginning, [], 0
+        for chunk in beginning:
+            self._put(chunk)
         Body.filling[self] = time.monotonic()
 
     def _give_way(self):
@@ -140,11 +187,28 @@ class Body:
         self._task.cancel()
 
 
-class Part(io.BytesIO):
+class Part(io.RawIOBase):
     """Goes to the store in large steps, whoever sends it: 16 kB at a time, as boto3 does, cost another turn of Python's lock each."""
 
+    def __init__(self, content):
+        self._content = memoryview(content)
+        self._position = 0
+
     def read(self, size=-1):
-        return super().read(max(size, STEP) if size and size > 0 else size)
+        end = len(self._content) if size is None or size < 0 else self._position + max(size, STEP)
+        step = self._content[self._position : end]
+        self._position += len(step)
+        return step
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        self._position = offset + (0, self._position, len(self._content))[whence]
+        return self._position
+
+    def tell(self):
+        return self._position
+
+    def seekable(self):
+        return True
 
 
 class Multipart:
@@ -229,7 +293,8 @@ class Upload:
         try:
             await body.fill()
             if body.complete:
-                await asyncio.get_running_loop().run_in_executor(None, self.send, io.BytesIO(body.take()))
+                content = body.take_all()
+                await asyncio.get_running_loop().run_in_executor(None, self.send, io.BytesIO(content))
             else:
                 with says_what_the_store_refuses():
                     await self._send_in_parts(body)
@@ -237,20 +302,27 @@ class Upload:
             body.close()
 
     async def _send_in_parts(self, body):
-        """Two of them at once, while further ones come in."""
+        """Some of them at once, while further ones come in."""
+        loop = asyncio.get_running_loop()
 
-        def run(function, *arguments):
-            return asyncio.get_running_loop().run_in_executor(THREADS, function, *arguments)
+        def run(function, *arguments, place=None):
+            future = THREADS.submit(function, *arguments)
+            if place:
+                # A thread goes on when nobody waits for it any more.
+                future.add_done_callback(lambda _future: loop.call_soon_threadsafe(place.leave))
+            return asyncio.wrap_future(future)
 
         upload = Multipart(self._client())
         await run(self._begin, upload)
         under_way, sent = collections.deque(), []
         try:
             while body:
-                under_way.append(run(upload.send, len(sent) + len(under_way) + 1, body.take()))
-                under_way[-1].add_done_callback(body.leave_place)
-                if len(under_way) == 2:
-                    sent.append(await under_way.popleft())
+                content, place = body.take()
+                under_way.append(run(upload.send, len(sent) + len(under_way) + 1, content, place=place))
+                if len(under_way) == PARTS_ON_THEIR_WAY:
+                    # Where this is cancelled, the part goes on, and the end of it is waited for below.
+                    await asyncio.wait([under_way[0]])
+                    sent.append(under_way.popleft().result())
                 await body.fill()
             sent += [await future for future in under_way]
             await run(upload.complete, sent)
@@ -282,6 +354,9 @@ def repository():
     class StreamingS3ArtifactRepository(S3ArtifactRepository, getattr(artifact_repo, "StreamUploadMixin", object)):  # MLflow < 3.15 has no such mixin
         def _get_s3_client(self):
             client = super()._get_s3_client()
+            # TLS sees to it that nothing changes on the way. A checksum of each part besides costs both ends a tenth of their time.
+            if client.meta.endpoint_url.startswith("https:"):
+                client.meta.config.s3 = {**(client.meta.config.s3 or {}), "payload_signing_enabled": False}
             if not PUBLIC_URL:
                 return client
             keys = {name: getattr(self, f"_{name}") for name in ("access_key_id", "secret_access_key", "session_token")}
