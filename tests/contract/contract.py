@@ -283,14 +283,17 @@ def check_serve():
         ("MLFLOW_GUNICORN_OPTS", "--threads 8"): ["-m", "gunicorn", "--threads", "8", "mlflow.server:app"],
     }
     for (option, value), words in expected.items():
-        command, passed = started(["server"], MLFLOW_HOST="127.0.0.1", MLFLOW_PORT="5999", MLFLOW_WORKERS="3", **{option: value})
+        command, passed = started(
+            ["server"], MLFLOW_HOST="127.0.0.1", MLFLOW_PORT="5999", MLFLOW_WORKERS="3", MLFLOW_ARTIFACTS_DESTINATION="s3://bucket", **{option: value}
+        )
         assert os.path.basename(command[0]).startswith("python"), command
         assert [word for word in command if word in words] == words, command
         assert "-b" not in command
         workers = next(name for name in ("--workers", "-w") if name in command)
         assert command[command.index(workers) + 1] == "3", command
-        # What the S3 plugin goes by.
+        # What the S3 plugin and the bounds go by.
         assert passed["_MLFLOW_SERVER_SERVE_ARTIFACTS"] == "true"
+        assert passed["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] == "s3://bucket"
         if "uvicorn" in words:
             assert command[command.index("--port") + 1] == "5999", command
             assert command[command.index("--app-dir") + 1] == str(INSIDE / "server")
@@ -384,6 +387,10 @@ def check_bounds():
     assert isinstance(app, bounds.Bounded)
     assert bounds.TRACES in fastapi_routes()
     assert any(bounds.UPLOADS in path for path in flask_routes())
+    serve_artifacts()
+    assert bounds.bounded(None)._spooled == (not has_router)
+    os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = "gs://bucket"
+    assert bounds.bounded(None)._spooled
     serve_artifacts()
     status, headers, _body = ask(app, "/health")
     assert status == 200
