@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, help="with `report`: the folder of the results")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements")
     parser.add_argument("--rounds", type=int, help="rounds of alternating measurements (3; with --quick 1)")
+    parser.add_argument("--mode", choices=["proxied", "accelerated"], default="proxied", help="site_artifact_mode of ours")
     args = parser.parse_args()
     if args.part == "clean":
         stack.clean()
@@ -104,6 +105,7 @@ def main() -> None:
         # What stands already is taken as it is; the others are made at once, so their times say nothing.
         with ThreadPoolExecutor() as pool:
             list(pool.map(Stack.ensure, (ours, recipe)))
+    ours.use_mode(args.mode)
     if args.part != "deploy":
         sessions(args.part, results, client, [ours, recipe], rounds, args.quick)
     report.plot(results.folder)

@@ -281,6 +281,13 @@ class Ours(Stack):
     def install(self) -> None:
         self.play(ROOT / "site.yml", log=self.log)
 
+    def use_mode(self, mode: str) -> None:
+        """Let artifacts go that way, where they do not yet."""
+        file = self.folder / "inventory/group_vars/all/zzz_mode.yml"
+        if mode != (json.loads(file.read_text())["site_artifact_mode"] if file.exists() else "proxied"):
+            file.write_text(json.dumps({"site_artifact_mode": mode}))
+            self.install()
+
     def play(self, playbook: Path, *argv: str, log: Path) -> str:
         """Run a playbook on it; returns the output."""
         return ansible("ansible-playbook", playbook, "--inventory", self.folder / "inventory", *argv, log=log)
