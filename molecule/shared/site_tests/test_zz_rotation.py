@@ -134,7 +134,8 @@ def test_secrets_are_replaced_under_load(site, writer):
     status, first = site.play(KINDS, killed_at="TASK [mlops.mlflow.mlflow_server : files | Write environment")
     assert status == -signal.SIGKILL, first[-5000:]
     between = site.secrets()
-    assert not [name for name in before if before[name] == between[name]]
+    # Keys that clients of the store have are theirs.
+    assert {name for name in before if before[name] == between[name]} == {"vault_artifact_vision", "vault_artifact_speech"}
     assert {**before, **yaml.load(site.previous.read_text(), yaml.BaseLoader)} == {"vault_minio_mlflow_access_key": "null", **before}
     status, second = site.play(["database", "certificates"])
     assert status == 0, second[-5000:]
