@@ -163,6 +163,13 @@ def test_what_the_store_refuses_is_said_where_boto3_wraps_it(plugin):
         repository._upload_file(repository.store, "/x", "bucket", "a")
 
 
+@pytest.mark.parametrize(("url", "more"), [("https://store", {"payload_signing_enabled": False}), ("http://store", {})])
+def test_parts_are_hashed_where_nothing_else_guards_them(plugin, url, more):
+    repository = plugin.StreamingS3ArtifactRepository()
+    repository.store.meta.endpoint_url, repository.store.meta.config.s3 = url, {"addressing_style": "path"}
+    assert repository._get_s3_client().meta.config.s3 == {"addressing_style": "path", **more}
+
+
 async def beside_slow_ones(plugin, slow, number):
     """An upload beside others that stop after some bytes: what became of them."""
     repository = plugin.StreamingS3ArtifactRepository()
