@@ -25,7 +25,7 @@ PARTS_ON_THEIR_WAY = 3
 STEP = 1024 * 1024
 # A part takes a thread while it is on its way to the store, not while it comes in: a slow client costs none.
 THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="s3-upload")
-# Of all uploads together so many parts have a place in memory, besides beginnings of parts. So many places are kept while nobody needs them.
+# Of all uploads together so many parts have a place in memory, besides beginnings of parts. Some of these places are kept while nobody needs them.
 MAX_PLACES = 32
 SPARE_PLACES = 4
 BEGINNING = 256 * 1024
