@@ -68,7 +68,7 @@ def store_needs(databases: list[str | dict[str, t.Any]], artifacts: t.Sequence[s
     return {
         "problems": once(problems),
         "addresses": once(f"{uri.host}:{uri.port or PORTS[uri.kind]}" for uri in uris if uri.kind in PORTS and uri.host),
-        "buckets": once(re.match("s3:(?://)?([^/]*)", place)[1] for place, scheme in zip(artifacts, schemes, strict=True) if scheme == "s3"),  # type: ignore[index]
+        "buckets": once(place.removeprefix("s3:").removeprefix("//").partition("/")[0] for place in artifacts if place.startswith("s3:")),
         "folders": once(folders + [os.path.dirname(uri.database) for uri in uris if uri.kind == "sqlite"]),
         "packages": sorted(packages),
         "clients": sorted({CLIENTS[uri.kind] for uri in uris if uri.kind in CLIENTS}),
